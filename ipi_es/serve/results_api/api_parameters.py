@@ -143,6 +143,17 @@ def _span(name: str, value: Any, _: int) -> int:
     return span
 
 
+def _format(name: str, value: Any, _: int) -> str:
+    if value != "json":
+        raise RequestInvalid(
+            f"{name} [{str(value)[:20]}] is not supported",
+            hint="ask for json",
+            status=406,
+            kind="media_type_header_exception",
+        )
+    return "json"
+
+
 _PAGE_HINT = 'give {"from": 0, "size": 100}'
 _TIME_SCHEMA = {
     "oneOf": [{"type": "integer"}, {"type": "string"}],
@@ -153,9 +164,10 @@ DOUBLE = Kind({"type": "number"}, _double)
 INTEGER = Kind({"type": "integer"}, _integer)
 COUNT = Kind({"type": "integer", "minimum": 0, "maximum": MAX_PAGE}, _count)
 TEXT = Kind({"type": "string"}, _text)
+FORMAT = Kind({"type": "string", "enum": ["json"]}, _format)
 TIME = Kind(_TIME_SCHEMA, _time)
 MOMENT = Kind(_TIME_SCHEMA, _moment)
-SPAN = Kind({"type": "string", "pattern": r"^[0-9]+(s|m|h|d|w)$"}, _span)
+SPAN = Kind({"type": "string", "pattern": r"^0*[1-9][0-9]{0,8}(s|m|h|d|w)$"}, _span)
 PAGE = Kind(
     {
         "type": "object",
@@ -180,6 +192,6 @@ COMMON = (
     Parameter("human", BOOLEAN, "Add timestamp_string beside each timestamp.", False, in_body=False),
     Parameter("error_trace", BOOLEAN, "Without effect.", False, in_body=False),
     Parameter("filter_path", TEXT, "Only these parts of the answer: dotted paths with * and **.", in_body=False),
-    Parameter("format", TEXT, "json.", "json", in_body=False),
+    Parameter("format", FORMAT, "The form of the answer.", "json", in_body=False),
 )
 """Query parameters of every operation."""

@@ -15,6 +15,8 @@ from ipi_es.errors import RequestInvalid, UsageError
 from ipi_es.results.reading.result_reader import MAX_PAGE
 from ipi_es.times import EARLIEST, LATEST, parse_milliseconds, parse_span, to_ms
 
+WINDOW_HINT = "sort by timestamp, and ask from the last one's time on with start"
+"""What to do beyond the result window."""
 _MILLISECONDS = re.compile(r"-?\d+")
 UNBOUNDED = ("", "-1")
 """Texts of a time that stand for no limit."""
@@ -86,6 +88,11 @@ def _count(name: str, value: Any, now: int) -> int:
     number = _integer(name, value, now)
     if number < 0:
         raise RequestInvalid(f"Parameter [{name}] cannot be < 0", hint="give 0 or more")
+    if number > MAX_PAGE:
+        raise RequestInvalid(
+            f"Result window is too large, [{name}] must be less than or equal to: [{MAX_PAGE}] but was [{number}]",
+            hint=WINDOW_HINT,
+        )
     return number
 
 

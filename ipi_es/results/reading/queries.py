@@ -40,7 +40,7 @@ COUNT_FIELDS = (
 )  # fmt: skip
 """Fields of a bucket from which a restarted worker restores the usual counts; before schema 4 only the first."""
 
-_TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
+TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
     "record": ("timestamp", "partition_field_value", "by_field_value"),
     "influencer": ("timestamp", "influencer_field_name", "influencer_field_value"),
     "bucket": ("timestamp",),
@@ -142,7 +142,7 @@ def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str
     field = field or SCORE_FIELDS[kind]
     if field not in SORT_FIELDS[kind]:
         raise UsageError(f"{kind}s can't be sorted by “{field}”", hint=f"sort by one of {', '.join(SORT_FIELDS[kind])}")
-    ties = [name for name in _TIE_BREAKERS[kind] if name != field]
+    ties = [name for name in TIE_BREAKERS[kind] if name != field]
     return [{field: {"order": "desc" if desc else "asc"}}, *({name: {"order": "asc"}} for name in ties)]
 
 

@@ -55,8 +55,8 @@ class LoginThrottle:
 
     def _wait(self, key: tuple[str, str], most: int, now: int) -> int:
         """Return the seconds until one more login may be tried."""
-        times = self._failed.get(key, ())
-        return times[0] + WITHIN - now if len(times) >= most else 0
+        times = self._failed.get(key)
+        return times[0] + WITHIN - now if times is not None and len(times) >= most else 0
 
 
 def _keys(user: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.config.job_config import Job
@@ -64,7 +63,7 @@ def answered_of(visit: Visit) -> Answered:
     word = visit.parameters.get("answered", "") or ANSWERED[0]
     if word not in ANSWERED:
         raise UsageError(f"“{word}” chooses no incidents", hint=f"say one of {', '.join(ANSWERED)}")
-    return cast("Answered", word)
+    return word
 
 
 def incidents_of(visit: Visit, time: TimeRange, search: Search | None) -> IncidentFilter:

@@ -109,6 +109,7 @@ def test_a_session_ends_when_idle_and_in_any_case_after_a_shift() -> None:
     token = sessions.begin("Basic x")
     time[0] = IDLE - 1
     assert sessions.authorization(token) == "Basic x"
+    assert sessions.authorization(token, in_use=False) == "Basic x"
     time[0] += IDLE
     assert sessions.authorization(token) is None
     token, begun = sessions.begin("Basic y"), time[0]

@@ -89,6 +89,8 @@ def test_filters_are_in_the_address(client: TestClient, cluster: MemoryCluster, 
         (f"{LIST}/incidents/{JOB.job_id}_incident_1_{'0' * 32}", 404, "has no such finding"),
         (f"{LIST}/addresses/office", 400, "is no IP address"),
         (f"{LIST}/results?with=nothing", 400, "chooses no results"),
+        (f"{LIST}/results?search=192.0.2.0/24", 400, "not by a network"),
+        (f"{LIST}?search=192.0.0.0/8", 400, "is no network of findings"),
         (f"{LIST}/live?after=x", 400, "is no time in milliseconds"),
     ],
 )

@@ -18,6 +18,9 @@ from ipi_es.serve.response_headers import ResponseHeaders
 from ipi_es.serve.results_api import results_routes
 from ipi_es.serve.services import Services
 
+PRODUCT = {"x-elastic-product": "Elasticsearch"}
+"""The header without which Elastic's clients take no answer; sent only where the settings say so."""
+
 
 def application(services: Services) -> ASGIApp:
     """Return the application."""
@@ -31,7 +34,8 @@ def application(services: Services) -> ASGIApp:
         exception_handlers={IpiEsError: _failed, HTTPException: _refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
-    return metrics.counting(ResponseHeaders(RequestLimits(app)))
+    further = PRODUCT if services.product_header else {}
+    return metrics.counting(ResponseHeaders(RequestLimits(app), further))
 
 
 def _failed(_: Request, error: Exception) -> Response:

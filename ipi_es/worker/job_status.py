@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from ipi_es.config.job_config import Job
-from ipi_es.errors import SnapshotError
+from ipi_es.errors import PermissionDenied, SnapshotError
 from ipi_es.results.documents.annotations import GOES_ON
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
@@ -188,7 +188,7 @@ class JobStatusReader:
             base = self._blobs.info(state.job_id, history_base(state.snapshot_id)).attributes
             day = HistoryId.parse(state.history_id).day
             return int(base["day"]) * 86_400, day - int(base["origin"])
-        except (SnapshotError, KeyError, TypeError, ValueError):
+        except (PermissionDenied, SnapshotError, KeyError, TypeError, ValueError):
             return None, None
 
     def _silent(self, job: Job) -> int:

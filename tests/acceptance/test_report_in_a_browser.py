@@ -1,40 +1,24 @@
 """The report as people open it: light, dark, on a telephone and printed, judged by axe-core in headless Chromium.
 
-Chromium is the machine's own (``IPI_ES_CHROMIUM`` or found by name); without one these tests are skipped visibly.
+Without a Chromium these tests are skipped visibly (:mod:`browser_parts`).
 """
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser_parts import PHONE, SCREEN, browser, needs_chromium, violations
 from report_parts import DAY, START, YOUNG, bucket, findings, hostile
 
 from ipi_es.report.page import page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the extra dev isn't installed")
+__all__ = ["browser"]
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("IPI_ES_CHROMIUM") or next((path for name in NAMES if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: set IPI_ES_CHROMIUM")
-
-PHONE, SCREEN = 390, 1_200
-"""Widths in CSS pixels."""
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
-"""What axe-core is asked for; contrast of at least 4.5 : 1 is among it."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        made = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield made
-        made.close()
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -74,20 +58,6 @@ def opened(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
     for context in contexts:
         context.close()
     assert said == []
-
-
-def violations(tab: Any) -> list[str]:
-    """What axe-core finds: rule, element and why."""
-    import axe_playwright_python
-
-    tab.evaluate((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = tab.evaluate("rules => axe.run(document, rules)", RULES)
-    assert any(rule["id"] == "color-contrast" for rule in found["passes"])
-    return [
-        f"{rule['id']}: {node['html']}: {node['failureSummary']}"
-        for rule in found["violations"]
-        for node in rule["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("width", [SCREEN, PHONE])

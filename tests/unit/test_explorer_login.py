@@ -9,8 +9,9 @@ from explorer_parts import JOB, Secured, scored_copy, text_of, token_of
 from serve_parts import client_of
 from starlette.testclient import TestClient
 
-from ipi_es.serve.callers.csrf import CsrfTokens, ForeignForm
-from ipi_es.serve.callers.login_throttle import MOST_OF_ADDRESS, MOST_OF_USER, WITHIN, LoginThrottle, LoginThrottled
+from ipi_es.errors import RequestInvalid
+from ipi_es.serve.callers.csrf import CsrfTokens
+from ipi_es.serve.callers.login_throttle import MOST_OF_ADDRESS, MOST_OF_USER, WITHIN, LoginThrottle
 from ipi_es.serve.callers.sessions import IDLE, LONGEST, MOST, Sessions
 
 LIST = f"/jobs/{JOB.job_id}"
@@ -84,7 +85,7 @@ def test_guesses_are_throttled_before_the_cluster_sees_them(client: TestClient) 
     for _ in range(MOST_OF_USER):
         sign_in(client, password="wrong")
     page = sign_in(client)
-    assert page.status_code == 400  # type: ignore[attr-defined]
+    assert page.status_code == 429  # type: ignore[attr-defined]
     assert "too many logins failed" in page.text  # type: ignore[attr-defined]
     assert sign_in(client, user="bob").status_code == 303  # type: ignore[attr-defined]
 
@@ -92,7 +93,7 @@ def test_guesses_are_throttled_before_the_cluster_sees_them(client: TestClient) 
 def test_a_login_that_another_page_sends_is_refused(client: TestClient) -> None:
     client.get("/login")
     fields = {"csrf": "0" * 64, "user": "ann", "password": "secret"}
-    assert client.post("/login", data=fields).status_code == 400
+    assert client.post("/login", data=fields).status_code == 403
     assert client.post("/logout", data={"csrf": ""}).status_code == 403
 
 
@@ -109,6 +110,7 @@ def test_a_session_ends_when_idle_and_in_any_case_after_a_shift() -> None:
     token = sessions.begin("Basic x")
     time[0] = IDLE - 1
     assert sessions.authorization(token) == "Basic x"
+    assert sessions.authorization(token, in_use=False) == "Basic x"
     time[0] += IDLE
     assert sessions.authorization(token) is None
     token, begun = sessions.begin("Basic y"), time[0]
@@ -137,14 +139,14 @@ def test_failures_count_for_a_while_by_user_at_an_address_and_by_address() -> No
     throttle = LoginThrottle()
     for _ in range(MOST_OF_USER):
         throttle.note_failed("ann", "192.0.2.1", 0)
-    with pytest.raises(LoginThrottled) as error:
+    with pytest.raises(RequestInvalid) as error:
         throttle.require_allowed("ann", "192.0.2.1", 60)
-    assert error.value.wait == WITHIN - 60
+    assert (error.value.status, error.value.headers) == (429, {"retry-after": str(WITHIN - 60)})
     throttle.require_allowed("ann", "192.0.2.2", 60)  # she isn't locked out from elsewhere
     throttle.require_allowed("ann", "192.0.2.1", WITHIN)
     for number in range(MOST_OF_ADDRESS):
         throttle.note_failed(f"user-{number}", "192.0.2.9", 0)
-    with pytest.raises(LoginThrottled):
+    with pytest.raises(RequestInvalid):
         throttle.require_allowed("zoe", "192.0.2.9", 1)
 
 
@@ -157,5 +159,5 @@ def test_a_token_is_of_one_cookie_and_one_server() -> None:
         ("a", CsrfTokens().token("a")),
         ("a", "ü"),
     ):
-        with pytest.raises(ForeignForm):
+        with pytest.raises(RequestInvalid):
             tokens.require(cookie, given)

@@ -89,6 +89,8 @@ def test_filters_are_in_the_address(client: TestClient, cluster: MemoryCluster, 
         (f"{LIST}/incidents/{JOB.job_id}_incident_1_{'0' * 32}", 404, "has no such finding"),
         (f"{LIST}/addresses/office", 400, "is no IP address"),
         (f"{LIST}/results?with=nothing", 400, "chooses no results"),
+        (f"{LIST}/results?search=192.0.2.0/24", 400, "not by a network"),
+        (f"{LIST}?search=192.0.0.0/8", 400, "is no network of findings"),
         (f"{LIST}/live?after=x", 400, "is no time in milliseconds"),
     ],
 )
@@ -287,3 +289,30 @@ def test_the_time_of_the_request_is_the_end_where_nothing_was_scored() -> None:
     page = client_of(services_of(lambda _: ready(MemoryCluster()), [JOB], now=parts.NOW)).get(LIST)
     assert page.status_code == 200
     assert "Nothing was scored yet" in text_of(page.text)
+
+
+def test_a_history_that_is_in_memory_is_not_shown_to_who_may_not_read_it(client: TestClient) -> None:
+    cluster, locked = scored_copy(), [False]
+    inner = cluster.search
+
+    def search(index: Any, *args: Any, **more: Any) -> Any:
+        if locked[0] and "snapshots" in str(index):
+            raise PermissionDenied("no right to read the snapshots", status=403)
+        return inner(index, *args, **more)
+
+    cluster.search = search  # type: ignore[method-assign]
+    get = cluster.get
+
+    def read(index: str, place: str) -> Any:
+        if locked[0] and "snapshots" in index:
+            raise PermissionDenied("no right to read the snapshots", status=403)
+        return get(index, place)
+
+    cluster.get = read  # type: ignore[method-assign,assignment]
+    ours = explorer_on(cluster)
+    path = f"{LIST}/entities/{stored_incidents(cluster, JOB.job_id)[0].source['entities'][0]}"
+    assert "As learned up to" in text_of(ours.get(path).text)
+    locked[0] = True
+    said = text_of(ours.get(path).text)
+    assert "isn't known here: no right to read the snapshots" in said
+    assert "As learned up to" not in said

@@ -20,6 +20,9 @@ ANSWERED: tuple[Answered, ...] = ("open", "closed", "all")
 DEEPEST = 10_000
 """The last incident that a page can reach: the servers' ``index.max_result_window``."""
 
+IDS_AT_ONCE = 10_000
+"""Ids of results in one query; the servers take 65,536 terms."""
+
 
 @dataclass(frozen=True, slots=True)
 class IncidentFilter:
@@ -76,12 +79,15 @@ def read_incidents(
 
 def of_results(cluster: Cluster, job_id: str, result_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return ``{id: source}`` of the stored incidents that list any of these results."""
-    query = incidents_query(job_id)
-    query["bool"]["filter"].append({"terms": {"results": list(result_ids)}})
-    try:
-        return {each.id: each.source for each in cluster.scan(ALIAS, query)} if result_ids else {}
-    except NotFound:
-        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for first in range(0, len(result_ids), IDS_AT_ONCE):
+        query = incidents_query(job_id)
+        query["bool"]["filter"].append({"terms": {"results": list(result_ids[first : first + IDS_AT_ONCE])}})
+        try:
+            found |= {each.id: each.source for each in cluster.scan(ALIAS, query)}
+        except NotFound:
+            return {}
+    return found
 
 
 def _query(job_id: str, where: IncidentFilter, states: Mapping[str, str]) -> Query:

@@ -10,13 +10,14 @@ import hashlib
 import hmac
 import secrets
 
-from ipi_es.errors import UsageError
+from ipi_es.errors import RequestInvalid
 
 _SECRET_BYTES = 32
 
 
-class ForeignForm(UsageError):
-    """A form was sent that no page of this server made for this browser."""
+def foreign_form(message: str, hint: str) -> RequestInvalid:
+    """Return the error for a form that no page of this server made for this browser."""
+    return RequestInvalid(message, hint=hint, status=403, kind="security_exception")
 
 
 class CsrfTokens:
@@ -30,10 +31,10 @@ class CsrfTokens:
         return hmac.new(self._secret, cookie.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
 
     def require(self, cookie: str | None, given: str) -> None:
-        """Raise ForeignForm unless ``given`` is the token of the cookie."""
+        """Raise RequestInvalid (403) unless ``given`` is the token of the cookie."""
         own = "" if cookie is None else self.token(cookie)
         if not own or not hmac.compare_digest(own.encode(), given.encode("utf-8", "replace")):
-            raise ForeignForm(
+            raise foreign_form(
                 "this form is of an earlier session, or of another page: nothing was done",
                 hint="go back, load the page again, and send it once more",
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from ipi_es.errors import UsageError
+from ipi_es.errors import RequestInvalid
 from ipi_es.times import SECONDS
 
 WITHIN = 15 * SECONDS["m"]
@@ -19,16 +19,6 @@ MOST_KEYS = 10_000
 """User names and addresses that are remembered; the longest unused ones are forgotten first."""
 
 
-class LoginThrottled(UsageError):
-    """Too many logins failed; ``wait`` is in seconds."""
-
-    def __init__(self, wait: int) -> None:
-        super().__init__(
-            "too many logins failed: this one was not tried", hint=f"try again in {max(-(-wait // 60), 1)} minutes"
-        )
-        self.wait = wait
-
-
 class LoginThrottle:
     """Counts failed logins."""
 
@@ -37,11 +27,17 @@ class LoginThrottle:
         self._failed: dict[tuple[str, str], deque[int]] = {}  # in the order of the last failure
 
     def require_allowed(self, user: str, address: str, now: int) -> None:
-        """Raise LoginThrottled where too many logins of this user, or from this address, failed."""
+        """Raise RequestInvalid (429) where too many logins of this user, or from this address, failed."""
         with self._lock:
             waits = [self._wait(key, most, now) for key, most in _keys(user, address)]
-        if max(waits) > 0:
-            raise LoginThrottled(max(waits))
+        wait = max(waits)
+        if wait > 0:
+            raise RequestInvalid(
+                "too many logins failed: this one was not tried",
+                hint=f"try again in {max(-(-wait // 60), 1)} minutes",
+                status=429,
+                headers={"retry-after": str(wait)},
+            )
 
     def note_failed(self, user: str, address: str, now: int) -> None:
         """Count a failed login."""
@@ -55,8 +51,8 @@ class LoginThrottle:
 
     def _wait(self, key: tuple[str, str], most: int, now: int) -> int:
         """Return the seconds until one more login may be tried."""
-        times = self._failed.get(key, ())
-        return times[0] + WITHIN - now if len(times) >= most else 0
+        times = self._failed.get(key)
+        return times[0] + WITHIN - now if times is not None and len(times) >= most else 0
 
 
 def _keys(user: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:

@@ -18,6 +18,9 @@ COOKIE = "ipi-es-session"
 IDLE, LONGEST = SECONDS["h"], 12 * SECONDS["h"]
 """Seconds after which a session ends: without a request, and whatever happens. A night's shift is shorter."""
 
+LIVE = "/live"
+"""The end of paths that open pages ask for by themselves: that is no use of a session."""
+
 MOST = 1_000
 """Sessions at a time; beyond that the one that was used longest ago ends."""
 
@@ -58,16 +61,20 @@ class Sessions:
 
     def of(self, request: Request) -> str | None:
         """Return the Authorization header that the session of a request began with; None: it has none."""
-        return self.authorization(request.cookies.get(cookie_of(request), ""))
+        asks_by_itself = request.url.path.endswith(LIVE)
+        return self.authorization(request.cookies.get(cookie_of(request), ""), in_use=not asks_by_itself)
 
-    def authorization(self, token: str) -> str | None:
-        """Return the Authorization header's value of a session, which is used now; None: there is none, or it ended."""
+    def authorization(self, token: str, *, in_use: bool = True) -> str | None:
+        """Return the Authorization header's value of a session; None: there is none, or it ended.
+
+        ``in_use``: its time without use begins anew.
+        """
         now = self._clock()
         with self._lock:
             session = self._open.pop(token, None)
             if session is None or session.ended(now):
                 return None
-            self._open[token] = replace(session, used=now)
+            self._open[token] = replace(session, used=now) if in_use else session
             return session.authorization
 
     def end(self, token: str) -> None:

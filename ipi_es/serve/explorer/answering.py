@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
-from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, Verdict, VerdictWord
+from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, Verdict
 from ipi_es.errors import UsageError
 from ipi_es.lists import some
 from ipi_es.results.documents.visible import visible
@@ -78,7 +78,7 @@ def verdict(visit: Visit) -> Response:
     if word not in VERDICTS:
         raise UsageError(f"“{word}” is no verdict", hint=f"say one of {', '.join(VERDICTS)}")
     comment = visit.form.get("comment", "").strip()
-    given, verdicts = Statement(cast("VerdictWord", word), visit.caller.name, comment), _verdicts(visit)
+    given, verdicts = Statement(word, visit.caller.name, comment), _verdicts(visit)
     drafts = verdicts.drafts(stored_incident(visit), given)
     if not drafts:
         raise UsageError(
@@ -188,10 +188,10 @@ def _places(verdicts: Sequence[Verdict]) -> str:
 
 def rule_name(source: Mapping[str, Any]) -> str:
     """Propose a name for the rules that allow an incident."""
-    (who, *others) = [*source["entities"], *source["networks"], "finding"]
+    names = [str(each) for each in (*source["entities"], *source["networks"], "finding")]
     day = iso(from_ms(source["timestamp"]))[:10]
-    plain = "".join(char if char.isalnum() or char in "-_." else "-" for char in visible(who))[:60]
-    return f"{plain}{'-and-others' if len(source['entities']) > 1 and others else ''}-{day}"
+    plain = "".join(char if char.isalnum() or char in "-_." else "-" for char in visible(names[0]))[:60]
+    return f"{plain}{'-and-others' if len(source['entities']) > 1 else ''}-{day}"
 
 
 def _verdicts(visit: Visit) -> JobVerdicts:

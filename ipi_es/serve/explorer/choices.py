@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from ipaddress import ip_network
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
+from ipi_es.results.reading.incident_grouping import network_of_address
 from ipi_es.results.reading.incident_list import ANSWERED, Answered, IncidentFilter
 from ipi_es.scoring.probability import Severity
 from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.worker.typed_names import named_entity
+
+SITE_BITS = {4: 24, 6: 48}
+"""Version of IP → the length of the networks that incidents name."""
 
 LEVELS = {str(level): float(level.threshold) for level in reversed(Severity) if level.threshold >= 25}
 """Severity → the lowest score of it; milder results belong to no incident."""
@@ -31,6 +35,11 @@ class Search:
         """Whether it is one address."""
         return self.address is not None and "/" not in self.address
 
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a network."""
+        return self.address is not None and "/" in self.address
+
 
 def search_of(visit: Visit) -> Search | None:
     """Return what the parameter ``search`` names; None: nothing. Raises UsageError for what no job can have."""
@@ -41,10 +50,20 @@ def search_of(visit: Visit) -> Search | None:
     address = packed(text, job.datafeed_config.translators)
     if address is not None:
         return Search(text, address=canonical(address))
-    base, slash, length = text.rpartition("/")
-    if slash and packed(base) is not None and length.isdecimal():
-        return Search(text, address=text)
+    if "/" in text and packed(text.rpartition("/")[0]) is not None:
+        return Search(text, address=_network(text))
     return Search(text, entity=_entity(job, text))
+
+
+def _network(text: str) -> str:
+    """Return a network as incidents name it."""
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or network.prefixlen != (SITE_BITS[network.version]):
+        raise UsageError(f"“{text}” is no network of findings", hint="these name a /24 of IPv4, or a /48 of IPv6")
+    return network_of_address(str(network.network_address))
 
 
 def _entity(job: Job, text: str) -> str:
@@ -64,7 +83,7 @@ def answered_of(visit: Visit) -> Answered:
     word = visit.parameters.get("answered", "") or ANSWERED[0]
     if word not in ANSWERED:
         raise UsageError(f"“{word}” chooses no incidents", hint=f"say one of {', '.join(ANSWERED)}")
-    return cast("Answered", word)
+    return word
 
 
 def incidents_of(visit: Visit, time: TimeRange, search: Search | None) -> IncidentFilter:

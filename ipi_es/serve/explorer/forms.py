@@ -7,19 +7,11 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ipi_es.errors import (
-    AuthenticationFailed,
-    ClusterBusy,
-    ClusterError,
-    ClusterUnreachable,
-    IpiEsError,
-    PermissionDenied,
-    UsageError,
-)
-from ipi_es.serve.callers.csrf import ForeignForm
+from ipi_es.errors import AuthenticationFailed, IpiEsError
+from ipi_es.serve.callers.csrf import foreign_form
 from ipi_es.serve.explorer.links import Links
 from ipi_es.serve.explorer.rendering import bare_page
-from ipi_es.serve.explorer.visit import PageMissing
+from ipi_es.serve.problems import status_of
 
 RETRY_SECONDS = 10
 """Seconds after which a page of a cluster that doesn't answer is loaded again."""
@@ -43,9 +35,9 @@ def form_of(request: Request) -> dict[str, str]:
 
 
 def require_same_origin(request: Request) -> None:
-    """Raise ForeignForm where the browser says that another site sent the form."""
+    """Raise RequestInvalid (403) where the browser says that another site sent the form."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ForeignForm("another site sent this form: nothing was done", hint="open the explorer, and answer there")
+        raise foreign_form("another site sent this form: nothing was done", hint="open the explorer, and answer there")
 
 
 def error_page(request: Request, error: IpiEsError) -> Response:
@@ -54,8 +46,8 @@ def error_page(request: Request, error: IpiEsError) -> Response:
     if isinstance(error, AuthenticationFailed) and request.method == "GET":
         then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(links.login(then), status_code=303)
-    status = _status(error)
-    waits = status == 503
+    status = status_of(error)
+    waits = status in (503, 504)
     response = bare_page(
         links,
         "error.html",
@@ -73,20 +65,7 @@ _HEADINGS = {
     401: "You are not signed in",
     403: "You may not do that",
     404: "There is no such page",
+    429: "Too many attempts",
     503: "The cluster doesn't answer",
-    502: "The cluster refused it",
+    504: "The cluster doesn't answer",
 }
-
-
-def _status(error: IpiEsError) -> int:
-    kinds: tuple[tuple[type[IpiEsError], int], ...] = (
-        (AuthenticationFailed, 401),
-        (PermissionDenied, 403),
-        (ForeignForm, 403),
-        (PageMissing, 404),
-        (UsageError, 400),
-        (ClusterUnreachable, 503),
-        (ClusterBusy, 503),
-        (ClusterError, 502),
-    )
-    return next((status for kind, status in kinds if isinstance(error, kind)), 500)

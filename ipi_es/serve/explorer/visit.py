@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.searches.folded_fields import with_folded_fields
-from ipi_es.errors import UsageError
+from ipi_es.errors import RequestInvalid, UsageError
 from ipi_es.pages.text import TimeShown
 from ipi_es.serve.explorer.links import Links
 from ipi_es.times import parse_time
@@ -30,8 +30,9 @@ MOST_PAGE = 10_000
 """The number of the last page that can be asked for."""
 
 
-class PageMissing(UsageError):
-    """There is no page at this address."""
+def missing(message: str, hint: str) -> RequestInvalid:
+    """Return the error for an address that has no page."""
+    return RequestInvalid(message, hint=hint, status=404, kind="resource_not_found_exception")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,11 @@ class Visit:
 
     @property
     def job(self) -> Job:
-        """The job that the path names. Raises PageMissing where it isn't one of the server's."""
+        """The job that the path names. Raises RequestInvalid (404) where it isn't one of the server's."""
         job_id = str(self.request.path_params["job"])
         job = self.services.jobs.get(job_id)
         if job is None:
-            raise PageMissing("this server has no such job", hint="the list of jobs names those that it has")
+            raise missing("this server has no such job", hint="the list of jobs names those that it has")
         return job
 
     def named(self, what: str) -> str:

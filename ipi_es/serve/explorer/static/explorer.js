@@ -115,13 +115,14 @@ if (live) {
     if (document.hidden) return;
     try {
       const answer = await fetch(live.dataset.live, { credentials: "same-origin", headers: { accept: "application/json" } });
-      const found = answer.ok ? await answer.json() : { text: said };
+      const ended = answer.redirected && { text: "Your session ended", count: 0 };
+      const found = ended || (answer.ok ? await answer.json() : { text: "The cluster doesn't answer", count: 0 });
       if (found.text === said) return;
       said = found.text;
       const url = new URL(location.href);
       url.searchParams.delete("end");
       url.searchParams.delete("page");
-      const link = Object.assign(document.createElement("a"), { href: url.href, textContent: "Show" });
+      const link = Object.assign(document.createElement("a"), { href: url.href, textContent: ended ? "Sign in" : "Show" });
       live.replaceChildren(...(said ? [`${said}. `, link] : []));
       document.title = document.title.replace(/^\(\d+\) /, "").replace(/^/, found.count ? `(${found.count}) ` : "");
     } catch { /* the next time may succeed */ }

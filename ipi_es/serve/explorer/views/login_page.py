@@ -15,6 +15,7 @@ from ipi_es.serve.callers.sessions import cookie_of, is_secure, new_token, set_c
 from ipi_es.serve.explorer.forms import error_page, form_of, require_same_origin
 from ipi_es.serve.explorer.links import Links
 from ipi_es.serve.explorer.rendering import bare_page
+from ipi_es.serve.problems import status_of
 
 if TYPE_CHECKING:
     from ipi_es.serve.services import Services
@@ -49,7 +50,7 @@ class LoginPages:
                 self._throttle.note_failed(user, where, now)
                 raise
         except IpiEsError as error:
-            status = 401 if isinstance(error, AuthenticationFailed) else 400
+            status = status_of(error)
             return self._page(request, form.get("then", ""), error, user, status=status)
         response = RedirectResponse(_local(form.get("then", ""), Links(request.scope.get("root_path", ""))), 303)
         self._services.sessions.end(request.cookies.get(name, ""))

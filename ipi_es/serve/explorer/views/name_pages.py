@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -171,8 +171,8 @@ def _console(visit: Visit, name: str, time: TimeRange, records: list[Document], 
 
 
 def _shares(given: Iterable[tuple[str | None, float]]) -> list[tuple[str, float]]:
-    shares = Counter[str]()
+    shares = defaultdict[str, float](float)
     for name, share in given:
         if name is not None:
-            shares[name] += share  # type: ignore[assignment]
-    return shares.most_common()
+            shares[name] += share
+    return sorted(shares.items(), key=lambda each: (-each[1], each[0]))

@@ -28,6 +28,10 @@ def results_page(visit: Visit) -> Response:
     severity = visit.parameters.get("severity", "") or "warning"
     shown = [each for each in visit.request.query_params.getlist("with") if each]
     wrong = [each for each in shown if each not in LEFT_OUT] + ([severity] if severity not in LEVELS else [])
+    if search is not None and search.is_network:
+        raise UsageError(
+            "records are found by an entity or an address, not by a network", hint="search findings for a network"
+        )
     if wrong:
         raise UsageError(f"“{wrong[0]}” chooses no results", hint=f"say some of {', '.join(LEFT_OUT)}")
     where = RecordFilter(

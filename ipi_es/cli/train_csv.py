@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ipi_es.cli.shared.shell import clock
-from ipi_es.config.files.hyperparameter_files import SAGEMAKER, read_hyperparameters
+from ipi_es.config.files.hyperparameter_files import COUNTERPARTS, SAGEMAKER, read_hyperparameters
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.extras import TRAIN, require
@@ -30,9 +30,6 @@ NAME = "ip-insights"
 OPTIONS = (*SAGEMAKER, "seed", "deterministic")
 """Hyperparameters with an option of their own; a file may set all of them."""
 
-OTHER_MEANING = ("learning_rate", "weight_decay")
-"""Hyperparameters whose values are for SageMaker's optimizer and have another effect with the one used here."""
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -41,6 +38,9 @@ def hyperparameter_options(function: F) -> F:
     for name in reversed(OPTIONS):
         field = Hyperparameters.model_fields[name]
         text = f"With --csv. {field.description} Default: {str(field.default).lower()}."
+        if name in COUNTERPARTS:
+            default = COUNTERPARTS[name].adam
+            text = f"With --csv. As for SageMaker's Adam; translated for row-wise Adagrad. Default: {default:g}."
         if name == "deterministic":
             function = click.option(f"--{name}", is_flag=True, default=None, help=text)(function)
         else:
@@ -67,18 +67,15 @@ def train_csv(
     directory = directory or surroundings.settings.snapshots.directory
     if directory is None:
         raise UsageError("--csv needs a directory for the snapshot", hint="name one: --snapshots DIR")
-    settings = read_hyperparameters(hyperparameters, given)
+    read = read_hyperparameters(hyperparameters, given)
+    settings = read.used
     if settings.architecture != "ip_insights":
         raise UsageError(
             "a CSV has no times, and architecture hybrid learns from the order of days",
             hint="leave architecture out, or train a job on events with times: ipi-es train JOB",
         )
-    changed = [each for each in OTHER_MEANING if each in settings.model_fields_set]
-    if changed:
-        _note(
-            f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} for another optimizer than SageMaker's: "
-            "without a reason to, leave the default"
-        )
+    for note in read.notes:
+        _note(note)
     safe_name(name or NAME)
     _make(directory)  # fails now, not after hours of training
     now = clock()

@@ -117,7 +117,7 @@ def _training_events(trial: Trial, rows: NDArray[np.intp], end: int, look_up: Lo
         entity=events.entity[rows],
         addresses=events.addresses[used],
         ip=ip.astype(np.int32),
-        count=np.ones(len(rows), dtype=np.int64),
+        count=np.ones(len(rows), dtype=np.int64) if events.count is None else events.count[rows],
         learns=np.ones(len(rows), dtype=np.bool_),
         calibrates=np.ones(len(rows), dtype=np.bool_),
         end=end,

@@ -5,31 +5,25 @@ Unusable rows are counted by kind and never fatal. Addresses may be IPv4 or IPv6
 
 from __future__ import annotations
 
-import gzip
-import io
-import sys
-import zlib
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ipi_es.addresses import packed
-from ipi_es.errors import DataError, NoEvents, UsageError
+from ipi_es.errors import NoEvents, UsageError
 from ipi_es.ipinsights.network.pair_file import PairFile
 from ipi_es.ipinsights.sagemaker.csv_records import records
+from ipi_es.ipinsights.sagemaker.line_files import STDIN, opened
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
 
-STDIN = Path("-")
-_GZIP = b"\x1f\x8b"
 _WAITING = 1 << 17
 """Numbers, two per row, that are buffered in memory before they are written to the file."""
 _SHOWN = 60
@@ -108,7 +102,7 @@ class PairReader:
         """
         found, left_out, numbers = PairFile(), SkippedRows(), array("i")
         for file in _files(path):
-            with _opened(file) as lines:
+            with opened(file) as lines:
                 for pair in self._pairs(lines, file.name if file != STDIN else "stdin", left_out):
                     numbers.extend(pair)
                     if len(numbers) >= _WAITING:
@@ -174,35 +168,3 @@ def _files(path: Path) -> list[Path]:
     if not found:
         raise UsageError(f"the folder {path} has no files", hint="name a folder with CSV files of entity,ip")
     return found
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Iterator[str]]:
-    """Open a file, plain or gzip, as an iterator of lines; bytes that aren't UTF-8 become surrogate escapes.
-
-    Raises DataError for damaged gzip, UsageError where the file can't be read.
-    """
-    try:
-        with _bytes(path) as stream:
-            plain: BinaryIO = stream
-            if stream.peek(len(_GZIP))[: len(_GZIP)] == _GZIP:
-                plain = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-            text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            yield iter(text)
-            text.detach()
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        hint = "write it again, or unpack what can be read of it"
-        raise DataError(f"{path} is damaged: {error}", hint=hint) from error
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror or error}", hint="check its rights") from error
-
-
-@contextmanager
-def _bytes(path: Path) -> Iterator[io.BufferedReader[Any]]:
-    if path != STDIN:
-        with path.open("rb") as file:
-            yield file
-        return
-    buffered = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer))
-    yield buffered
-    buffered.detach()

@@ -96,6 +96,7 @@ def column_options(function: F) -> F:
 @click.pass_context
 def evaluate(
     ctx: click.Context,
+    /,
     events: Path | None,
     job_name: str | None,
     start: str | None,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.sagemaker.csv_records import records
 from ipi_es.ipinsights.sagemaker.line_files import opened, shown_name
 from ipi_es.networks.network_values import country_number, operator_number
+from ipi_es.times import row_time
 
 NO_LABELS = frozenset({"", "nan", "<na>", "n/a", "na", "null", "none"})
 """Spellings of an empty cell (in lower case) that programs write into tables."""
@@ -29,11 +29,6 @@ NORMAL_LABELS = NO_LABELS | {"0", "0.0", "false", "no", "normal", "benign", "leg
 PLAIN_ATTACK_LABELS = frozenset({"1", "1.0", "true", "yes", "malicious", "anomaly", "anomalous"})
 """Labels (in lower case) that mark an attack without a kind; every other label is the name of a kind of attack."""
 ATTACK = "attack"
-_UNITS = ((100_000_000_000_000_000, 1_000_000_000), (100_000_000_000_000, 1_000_000), (100_000_000_000, 1_000))
-"""(minimum, units per second): numbers this large are epoch nanoseconds, microseconds, milliseconds. In the next larger
-unit each would be later than the year 5000."""
-_MAX_TIME = 253_402_300_800
-"""Epoch seconds: the start of the year 10000, which ISO 8601 can't express."""
 _FORM = (
     'a CSV with the header timestamp,entity,ip[,group][,label], or JSON lines {"timestamp": …, "entity": …, "ip": …}; '
     "--time-column, --entity-column and --ip-column name others"
@@ -203,25 +198,12 @@ def _seconds(text: str | None, number: int, name: str) -> int:
     Raises DataError for other texts.
     """
     cleaned = (text or "").strip()
-    try:
-        return _seconds_of(cleaned)
-    except (ValueError, OverflowError) as error:
+    seconds = row_time(cleaned)
+    if seconds is None:
         raise DataError(
             f"{name}, line {number}: “{_shown(cleaned)}” is no time",
             hint="write ISO 8601 (2026-05-01T08:00:00Z, UTC if it names no zone) or epoch seconds",
-        ) from error
-
-
-def _seconds_of(text: str) -> int:
-    """Parse a time. Raises ValueError or OverflowError where the text is no valid time."""
-    try:
-        value = float(text)
-    except ValueError:
-        parsed = datetime.fromisoformat(text.upper().removesuffix(" UTC"))
-        return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
-    seconds = int(value) // next((unit for least, unit in _UNITS if abs(value) >= least), 1)
-    if abs(seconds) >= _MAX_TIME:
-        raise OverflowError("beyond the calendar")
+        )
     return seconds
 
 

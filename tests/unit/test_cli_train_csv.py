@@ -129,12 +129,33 @@ def test_mistakes_are_said_before_anything_is_trained(tmp_path: Path, options: l
     assert said in result.stderr
 
 
-def test_hybrid_is_refused_because_a_csv_has_no_times(tmp_path: Path) -> None:
+def test_hybrid_is_refused_where_rows_have_no_times(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("a,192.0.2.1\n")
     (tmp_path / "h.json").write_text('{"architecture": "hybrid"}')
     result = run("train", "--csv", "f", "--snapshots", "out", "--hyperparameters", "h.json")
     assert result.exit_code == 2
-    assert "a CSV has no times" in result.stderr
+    assert "rows without times" in result.stderr
+    assert "third column" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("validation", "options", "said"),
+    [
+        (None, ["--end", "2026-05-01"], "--end is of no use: the rows have times"),
+        ("a,192.0.2.1,2026-05-02\n", [], "begin at 2026-05-02T00:00:00Z, before the last day of the training rows"),
+        ("a,192.0.2.1\n", [], "without exactly three columns"),
+        (None, [], "3 sign-ins"),
+    ],
+)
+def test_mistakes_with_times_are_said(tmp_path: Path, validation: str | None, options: list[str], said: str) -> None:
+    (tmp_path / "f").write_text("".join(f"a,192.0.2.{day},2026-05-0{day}T08:00:00Z\n" for day in (1, 2, 3)))
+    if validation is not None:
+        (tmp_path / "v").write_text(validation)
+        options = [*options, "--validation", "v"]
+    result = run("train", "--csv", "f", "--snapshots", "out", *options)
+    assert result.exit_code in (1, 2)
+    assert said in result.stderr
+    assert "→" in result.stderr
 
 
 def test_too_few_rows_are_said_with_the_numbers(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ipi_es.config.files.mistakes import of_validation, refuse
 from ipi_es.config.files.yaml_documents import YamlDocument, read_document
-from ipi_es.config.hyperparameters import Hyperparameters
+from ipi_es.config.hyperparameters import Architecture, Hyperparameters
 from ipi_es.errors import ConfigError
 
 SAGEMAKER = (
@@ -70,11 +70,13 @@ class SageMakerHyperparameters:
     notes: tuple[str, ...]
 
 
-def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> SageMakerHyperparameters:
+def read_hyperparameters(
+    path: Path | None, given: Mapping[str, Any], architecture: Architecture = "ip_insights"
+) -> SageMakerHyperparameters:
     """Read hyperparameters from a file; ``given`` (options' texts by name) takes precedence. All values may be strings.
 
     Values have SageMaker's meaning: those for its optimizer are replaced by their :data:`COUNTERPARTS`. The
-    architecture is `ip_insights` unless one is given. Raises ConfigError with every mistake and its place.
+    architecture is the one of the arguments unless one is given. Raises ConfigError with every mistake and its place.
     """
     document = YamlDocument("hyperparameters", {}) if path is None else read_document(path)
     data = {} if document.data is None else document.data
@@ -83,7 +85,7 @@ def read_hyperparameters(path: Path | None, given: Mapping[str, Any]) -> SageMak
     if not isinstance(data, dict):
         raise ConfigError("must be a mapping of names to values", place=document.name)
     own = {name: value for name, value in data.items() if not str(name).startswith(_NOT_OURS)}
-    values = {"architecture": "ip_insights", **own, **given}
+    values = {"architecture": architecture, **own, **given}
     try:
         asked = Hyperparameters.model_validate(values)
     except ValidationError as error:

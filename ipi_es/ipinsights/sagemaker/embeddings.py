@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ipi_es.addresses import Addresses
     from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
-    from ipi_es.ipinsights.trained_network import TrainedNetwork
+    from ipi_es.ipinsights.scorer import TrainedNetwork
 
 HOST = "algo-1"
 """SageMaker's name of a training's first machine; here it is the only one."""
@@ -80,8 +80,9 @@ def dot_products(
 
     It is the network's log-odds plus :func:`prior_shift`.
     """
-    odds = trained.network.log_odds(*_vectors(trained, hashes, addresses), entity, ip)
-    return (odds.astype(np.float64) + prior_shift(trained.hyperparameters)).round(DIGITS)
+    odds = trained.network.log_odds(*_vectors(trained, hashes, addresses), entity, ip).astype(np.float64)
+    result: NDArray[np.float64] = (odds + prior_shift(trained.hyperparameters)).round(DIGITS)
+    return result
 
 
 def _vectors(

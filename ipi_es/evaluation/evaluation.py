@@ -38,24 +38,23 @@ SCORERS = ("hybrid", "ip_insights", "seen", "counts", "freeman", "rare", "sagema
 """The product's two architectures, then the references."""
 TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
 """Scorers that are trained with random numbers; the others are deterministic."""
+COUNTING = {"seen": seen, "counts": counts, "freeman": freeman, "rare": rare}
+"""The references without training."""
 SEEDS = 2**63
 """Seeds are below this number; they wrap around to 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class BegunTraining:
-    """A scorer of TRAINED that begins a window."""
+    """A training that begins: in one of the ``windows``, of a scorer of TRAINED; its number from 0."""
 
-    scorer: str
     window: EvaluationWindow
     windows: int
+    scorer: str
     number: int
-    """Of the training, from 0."""
 
 
 Report: TypeAlias = Callable[[BegunTraining], None]
-COUNTING = {"seen": seen, "counts": counts, "freeman": freeman, "rare": rare}
-"""The references without training."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,10 +87,6 @@ class Evaluation:
     """Windows that couldn't be measured, with the reason."""
     normal_rows: int
     labelled: bool
-
-
-def _begin(report: Report, window: EvaluationWindow, windows_: int, scorer: str, number: int) -> None:
-    report(BegunTraining(scorer, window, windows_, number))
 
 
 def _ignore(_begun: BegunTraining) -> None:
@@ -131,10 +126,11 @@ def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Rep
         attacks = labelled(events, cut) if by_label else injected(events, window, cut, sources)
         trial = _trial(events, window, cut, attacks, settings, look_up if settings.context_for_scorers else None)
         if not len(cut.normal):
-            left_out.append((window, f"no test row of an entity with {window.known_rows} training rows"))
+            rows = window.known_rows
+            left_out.append((window, f"no test row of an entity with {rows} training row{'s' * (rows != 1)}"))
             continue
         try:
-            scored, p = _scored(trial, settings, partial(_begin, report, window, len(measurable)))
+            scored, p = _scored(trial, settings, partial(BegunTraining, window, len(measurable)), report)
         except NotEnoughHistory as error:
             left_out.append((window, error.message))
             continue
@@ -179,11 +175,11 @@ def _trial(
 
 
 def _scored(
-    trial: Trial, settings: EvaluationSettings, begin: Callable[[str, int], None]
+    trial: Trial, settings: EvaluationSettings, begun: Callable[[str, int], BegunTraining], report: Report
 ) -> tuple[dict[str, list[Scores]], list[NDArray[np.float64]]]:
     """Return (scores by scorer, p of the normal rows float64[n]), one item per training; untrained scorers have one.
 
-    ``begin`` is called before each training with the scorer's name and the training's number.
+    ``begun`` takes the scorer's name and the training's number; ``report`` gets its result before each training.
     """
     look_up = settings.look_up if settings.context_for_scorers else None
     scores: dict[str, list[Scores]] = {name: [score(trial)] for name, score in COUNTING.items()}
@@ -191,13 +187,13 @@ def _scored(
     probability = []
     for number in range(settings.trainings):
         hyperparameters = settings.hyperparameters.replaced(seed=(settings.hyperparameters.seed + number) % SEEDS)
-        begin("hybrid", number)
+        report(begun("hybrid", number))
         product = hybrid(trial, hyperparameters, look_up)
         scores["hybrid"].append(product.scores)
         probability.append(product.probability)
-        begin("ip_insights", number)
+        report(begun("ip_insights", number))
         scores["ip_insights"].append(ip_insights(trial, hyperparameters, look_up))
-        begin("sagemaker_like", number)
+        report(begun("sagemaker_like", number))
         scores["sagemaker_like"].append(sagemaker_like(trial, hyperparameters.seed))
     return scores, probability
 

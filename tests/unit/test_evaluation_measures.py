@@ -87,7 +87,9 @@ def test_each_training_has_a_seed_of_its_own_behind_the_largest_too(monkeypatch:
     settings = evaluation.EvaluationSettings(
         Announced.of([], parse([])[0]), hyperparameters=Hyperparameters(seed=2**63 - 1)
     )
-    scores, _ = evaluation._scored(SimpleNamespace(window=None), replace(settings, trainings=2), lambda *_: None)
+    scores, _ = evaluation._scored(
+        SimpleNamespace(window=None), replace(settings, trainings=2), lambda *_: None, lambda _: None
+    )
     assert seeds == [2**63 - 1] * 2 + [0] * 2
     assert {name: len(each) for name, each in scores.items()}["sagemaker_like"] == 2
 

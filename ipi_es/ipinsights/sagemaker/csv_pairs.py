@@ -123,8 +123,8 @@ class PairReader:
                 f"no row of {path} can be used" + (f": {left_out.said()}" if left_out.total else ": it is empty"),
                 hint="a row is entity,ip or entity,ip,time without a header: alice,192.0.2.1",
             )
-        time = np.array(times, dtype=np.int64) if self._columns == _TIMED else None
-        return ChannelRows(found, np.ones(len(found), dtype=np.bool_), time, left_out)
+        of_rows = np.array(times, dtype=np.int64) if self._columns == _TIMED else None
+        return ChannelRows(found, np.ones(len(found), dtype=np.bool_), of_rows, left_out)
 
     def _rows(self, lines: Iterator[str], name: str, left_out: SkippedRows) -> Iterator[tuple[int, int, int | None]]:
         """Yield (entity, address, time) of the usable rows; time None where there are two columns."""

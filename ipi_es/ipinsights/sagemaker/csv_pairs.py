@@ -108,7 +108,7 @@ class PairReader:
         Raises UsageError where no file can be read there, NoEvents where no row is usable, DataError for damaged gzip.
         """
         found, left_out, numbers, times = PairFile(), SkippedRows(), array("i"), array("q")
-        for file in _files(path):
+        for file in files_of(path):
             with opened(file) as lines:
                 for entity, ip, time in self._rows(lines, file.name if file != STDIN else "stdin", left_out):
                     numbers.extend((entity, ip))
@@ -177,7 +177,8 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """Return the file at ``path``, or all files below the folder there without marker files. Raises UsageError."""
     if path == STDIN:
         return [path]
     if not path.exists():

@@ -31,7 +31,7 @@ OPTIONS = (*SAGEMAKER, "architecture", "seed", "deterministic")
 """Hyperparameters with an option of their own; a file may set all of them."""
 
 HYBRID_DAYS = 4
-"""Days of rows below which history says little: with two days the hybrid's AUC of another user's addresses was 0.69, and
+"""Days of rows below which history says little: with two days the hybrid's AUC of another user's addresses was 0.69,
 that of the network alone 0.94 (`benchmarks/csv_training.py --days 3`); with four both had 0.97."""
 
 F = TypeVar("F", bound=Callable[..., Any])

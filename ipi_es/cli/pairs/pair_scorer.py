@@ -47,7 +47,7 @@ class PairScorer:
         calibration = self.snapshot.references.successes.calibration
         classes = calibration.classes(seen.prior_events[good.entity], history.age)
         ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
-        # rows in SageMaker's format also get the network's log-odds
+        # rows in SageMaker's format also get its dot_product
         alone = self._dot_products(good) if any(row.sagemaker for row in rows) else seen.log_odds
         columns = (seen.log_odds, written_probability(ln_p), classes, alone)
         scored = zip(*(column.tolist() for column in columns), strict=True)
@@ -70,7 +70,7 @@ class PairScorer:
         found = iter(self._dot_products(good).tolist())
         if not verbose:
             return [None if row.error else Prediction(next(found)) for row in rows]
-        entity, ip = embeddings(self.snapshot.network.network, entity_hashes(good.entities), good.addresses)
+        entity, ip = embeddings(self.snapshot.network, entity_hashes(good.entities), good.addresses)
         vectors = zip(entity[good.entity].tolist(), ip[good.ip].tolist(), strict=True)
         return [None if row.error else Prediction(next(found), *next(vectors)) for row in rows]
 
@@ -78,8 +78,8 @@ class PairScorer:
         from ipi_es.ipinsights.entity_hashing import entity_hashes
         from ipi_es.ipinsights.sagemaker.embeddings import dot_products
 
-        network = self.snapshot.network.network
-        return dot_products(network, entity_hashes(pairs.entities), pairs.addresses, pairs.entity, pairs.ip)
+        hashes = entity_hashes(pairs.entities)
+        return dot_products(self.snapshot.network, hashes, pairs.addresses, pairs.entity, pairs.ip)
 
 
 @dataclass(frozen=True, slots=True)

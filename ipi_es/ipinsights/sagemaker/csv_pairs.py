@@ -107,8 +107,8 @@ class PairReader:
         Raises UsageError where no file can be read there, NoEvents where no row is usable, DataError for damaged gzip.
         """
         found, left_out, numbers = PairFile(), SkippedRows(), array("i")
-        for file in _files(path):
-            with _opened(file) as lines:
+        for file in files_of(path):
+            with opened(file) as lines:
                 for pair in self._pairs(lines, file.name if file != STDIN else "stdin", left_out):
                     numbers.extend(pair)
                     if len(numbers) >= _WAITING:
@@ -159,7 +159,8 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
+    """Return the file at ``path``, or all files below the folder there without marker files. Raises UsageError."""
     if path == STDIN:
         return [path]
     if not path.exists():
@@ -177,7 +178,7 @@ def _files(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Iterator[str]]:
+def opened(path: Path) -> Iterator[Iterator[str]]:
     """Open a file, plain or gzip, as an iterator of lines; bytes that aren't UTF-8 become surrogate escapes.
 
     Raises DataError for damaged gzip, UsageError where the file can't be read.

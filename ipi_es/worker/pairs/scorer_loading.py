@@ -67,7 +67,7 @@ def load_in_use(work: JobResources, which: ScorerId) -> PairScorer:
 
 
 def load(blobs: BlobStore, job_id: str, which: ScorerId, job: Job | None) -> PairScorer:
-    """Load a snapshot and its history; without a ``job``, entities are taken as they are spelled. Raises SnapshotError."""
+    """Load a snapshot and its history; without a ``job``, entities are taken as spelled. Raises SnapshotError."""
     return _scorer(blobs, JobSnapshot.from_bytes(blobs.read(job_id, which.snapshot), job_id), which, job)
 
 

@@ -87,8 +87,7 @@ class _Place:
             which, read = self._source.newest()
         except SnapshotError as error:
             return self.live.kept(error)
-        scorer = self.live.newest(which, read)
-        return scorer if self._source.damaged is None else self.live.kept(self._source.damaged)
+        return self.live.newest(which, read, self._source.damaged)
 
 
 Found = tuple[Hashable, Callable[[], PairScorer]]

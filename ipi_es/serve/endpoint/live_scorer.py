@@ -36,10 +36,12 @@ class LiveScorer:
         """The scorer in use; None before the first."""
         return None if self._loaded is None else self._loaded[1]
 
-    def newest(self, which: Hashable, load: Callable[[], PairScorer]) -> PairScorer:
+    def newest(
+        self, which: Hashable, load: Callable[[], PairScorer], newer: IpiEsError | None = None
+    ) -> PairScorer:
         """Return the scorer in use; if it isn't ``which``, begin to ``load`` that in another thread.
 
-        Raises what ``load`` raises where no scorer is in use yet.
+        ``newer`` is what is wrong with something newer, which can't be loaded. Raises what ``load`` raises where no scorer is in use yet.
         """
         loaded = self._loaded
         if loaded is None:
@@ -48,7 +50,7 @@ class LiveScorer:
                     self._loaded = which, load()
                 return self._loaded[1]
         if loaded[0] == which:
-            self.trouble = ""
+            self._say(newer)
         elif time.monotonic() >= self._try_again and self._loading.acquire(blocking=False):
             threading.Thread(target=self._replace, args=(which, load), name="ipi-es-load", daemon=True).start()
         return loaded[1]
@@ -70,15 +72,15 @@ class LiveScorer:
             self.trouble = f"the newest snapshot can't be loaded: {type(error).__name__}"
         else:
             self._loaded = which, scorer
-            self.trouble = ""
+            self._say(None)
             log.info("job %s: requests are answered with snapshot %s", self._job_id, scorer.id)
         finally:
             self._try_again = time.monotonic() + TRY_AGAIN_AFTER
             self._loading.release()
 
-    def _say(self, error: IpiEsError) -> None:
-        text = f"the newest snapshot is not in use: {error.message}"
-        if text != self.trouble:
+    def _say(self, error: IpiEsError | None) -> None:
+        text = "" if error is None else f"the newest snapshot is not in use: {error.message}"
+        if text and text != self.trouble:
             log.warning("job %s: %s; requests are answered with the one before", self._job_id, text)
         self.trouble = text
 

@@ -115,9 +115,7 @@ class Endpoint:
         return _with_attributes(request, response if response.status_code == 200 else _as_runtime(response))
 
     async def _answered(self, request: Request, name: str | None) -> Response:
-        body = await _body(request)
-        if body is None:
-            return _refusal(413, UsageError(f"the request has more than {MAX_BODY >> 20} MiB", hint="send it in parts"))
+        body = await request.body()
         if len(body) <= SMALL_BODY and not self._scorers.waits:
             return self._answer(request, name, body)
         return await run_in_threadpool(self._answer, request, name, body)
@@ -138,17 +136,9 @@ class Endpoint:
             return _refusal(_status(error), error)
 
 
-async def _body(request: Request) -> bytes | None:
-    """Read the body; None if it is larger than :data:`MAX_BODY`."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY:
-        return None
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > MAX_BODY:
-            return None
-    return bytes(read)
+def max_body(path: str) -> int | None:
+    """Return the most bytes of a request to one of these paths; None for any other path."""
+    return MAX_BODY if path.endswith("/invocations") else None
 
 
 def _predicted(scorer: PairScorer, body: bytes, given: MediaType, accept: MediaType, *, strict: bool) -> Response:

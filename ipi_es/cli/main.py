@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Learn who uses which addresses.",
     "backfill": "Score a range of past events and write the results.",
     "run": "Score new events of all jobs on schedule.",
+    "serve": "Serve the results over HTTP.",
     "status": "Show the state of the jobs.",
     "renormalize": "Score stored results again in today's context.",
     "results": "Print records, influencers, buckets or overall buckets.",

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import shell
+from ipi_es.cli.stopping import leave, stopped_by_signals
 
 if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
     from ipi_es.service.tick_outcome import TickOutcome
-
-LEAVES_WITHIN = 8.0
-"""Seconds from SIGTERM or Ctrl-C to the end of the process. Unfinished work is done again later, so nothing is lost."""
 
 
 @click.command()
@@ -80,7 +76,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         jobs,
         surroundings.connect,
         SystemClock(),
-        _stopped_by_signals(),
+        stopped_by_signals(),
         bad=bad,
         on_change=OnChange.ACCEPT if accept_change else OnChange.REFUSE,
     )
@@ -88,7 +84,7 @@ def run(ctx: click.Context, job_names: tuple[str, ...], once: bool, listen: str 
         sys.exit(_print_outcomes(worker.once()) or int(bool(bad)))
     if not worker.run(_checked(listen) or settings.worker.listen):
         logging.getLogger(__name__).warning("stopped in the middle of the work; the next run continues there")
-    _leave()
+    leave()
 
 
 def _warn_of_missing_extras(jobs: Sequence[Job]) -> None:
@@ -135,37 +131,3 @@ def _keep_the_log() -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
             handler.setStream(own)
-
-
-def _stopped_by_signals() -> threading.Event:
-    """Return an event that SIGTERM and Ctrl-C set.
-
-    A second signal, or work that goes on for :data:`LEAVES_WITHIN` seconds, ends the process at once.
-    """
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: Any) -> None:
-        if stopping.is_set():
-            _leave()
-        stopping.set()
-        _later(LEAVES_WITHIN, _leave)
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    return stopping
-
-
-def _later(seconds: float, what: Callable[[], None]) -> None:
-    timer = threading.Timer(seconds, what)
-    timer.daemon = True
-    timer.start()
-
-
-def _leave() -> None:
-    """End the process at once: waiting for threads and for TensorFlow's clean-up would take too long.
-
-    Unfinished work is done again later.
-    """
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(0)

@@ -51,8 +51,38 @@ def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sle
     that can't be read, UnsupportedServer for any other server.
     """
     context = tls_context(connection)
+    return _adapter(_find_out(connection, context, Retry(connection.max_retries, sleep)), connection, context, sleep)
+
+
+class CallerConnections:
+    """Connections to one cluster under the credentials of callers. Any thread may use it."""
+
+    def __init__(self, own: Connection) -> None:
+        """``own`` is used to find out which server it is; its credentials are used for nothing else."""
+        self._own = own
+        self._found: tuple[ServerInfo, ssl.SSLContext | None] | None = None
+
+    def bind(self, authorization: str | None) -> Cluster:
+        """Return the cluster as the sender of this Authorization header may use it; None: without credentials.
+
+        The first call finds out which server it is. Raises the errors of :func:`connect`.
+        """
+        connection = self._own.under(authorization)
+        if self._found is None:
+            info = _find_out(self._own, tls_context(self._own), Retry(self._own.max_retries))
+            self._found = info, tls_context(connection)
+        info, context = self._found
+        return _adapter(info, connection, context, time.sleep)
+
+    def forget(self) -> None:
+        """Find out again at the next call which server it is, and whom it trusts: either may have changed."""
+        self._found = None
+
+
+def _adapter(
+    info: ServerInfo, connection: Connection, context: ssl.SSLContext | None, sleep: Callable[[float], None]
+) -> Cluster:
     retry = Retry(connection.max_retries, sleep)
-    info = _find_out(connection, context, retry)
     # importing a client takes a good part of a second, and only one is needed
     if info.distribution == "elasticsearch":
         if connection.aws_sigv4 is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -42,6 +42,7 @@ class Connection:
     seconds; ``max_retries`` counts the attempts after the first. ``read_again`` reads the configuration once more,
     for credentials and authorities that were replaced; it raises an IpiEsError where that fails. ``aws_sigv4`` is
     the region and the service's name of signatures for AWS, whose credentials come from AWS's default chain.
+    ``caller`` is the Authorization header of a caller, ``""`` without one: it is sent in the place of credentials.
     """
 
     hosts: tuple[str, ...] = ()
@@ -59,6 +60,7 @@ class Connection:
     request_timeout: float = 30.0
     max_retries: int = 5
     read_again: Callable[[], Connection] | None = field(default=None, compare=False)
+    caller: str | None = None
 
     def __repr__(self) -> str:
         auth = self.authorization()
@@ -83,6 +85,8 @@ class Connection:
 
     def authorization(self) -> str | None:
         """Return the Authorization header's value; None without credentials, and where each request is signed."""
+        if self.caller is not None:
+            return self.caller or None
         if self.api_key:
             return f"ApiKey {_base64(self.api_key) if ':' in self.api_key else self.api_key}"
         if self.bearer_token:
@@ -94,6 +98,20 @@ class Connection:
             if parts.username:
                 return _basic(unquote(parts.username), unquote(parts.password or ""))
         return None
+
+    def under(self, authorization: str | None) -> Connection:
+        """Return the connection with a caller's Authorization header, and nothing that belongs to this process.
+
+        A client certificate is left out too: a cluster may take it for the user, whatever the header says.
+        """
+        return replace(
+            self,
+            caller=authorization or "",
+            aws_sigv4=None,
+            client_cert=None,
+            client_key=None,
+            read_again=None,
+        )
 
 
 def _base64(text: str) -> str:

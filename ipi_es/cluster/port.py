@@ -305,5 +305,11 @@ class Cluster(Protocol):
         search would not show that, since it leaves out indices that may not be read.
         """
 
+    def user_name(self) -> str | None:
+        """Return the name of the user that the credentials belong to; None: the server has no security.
+
+        Raises AuthenticationFailed where the server accepts no request with these credentials, or without any.
+        """
+
     def close(self) -> None:
         """Release connections; the port can't be used afterwards."""

@@ -385,3 +385,7 @@ class RestCluster(ABC):
         if self._info.distribution != "elasticsearch":
             return None
         return privileges.lacking(self._request, on_cluster, on_indices)
+
+    def user_name(self) -> str | None:
+        """See the port."""
+        return privileges.user_name(self._request, self._info.distribution)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -256,6 +257,39 @@ class WorkerSettings(Section):
     )
 
 
+class ServeSettings(Section):
+    """How `ipi-es serve` works."""
+
+    listen: Listen = Field(default="127.0.0.1:9275", description="HOST:PORT to serve at.")
+    tls_certificate: ReadableFile | None = Field(
+        default=None, description="File with the server's certificate and its chain (PEM): serve HTTPS."
+    )
+    tls_key: ReadableFile | None = Field(
+        default=None, description="File with the key of `tls_certificate` (PEM, without a passphrase)."
+    )
+    anonymous: bool = Field(
+        default=False,
+        description="Serve a cluster without security to other machines too: whoever can connect may read and answer.",
+    )
+    product_header: bool = Field(
+        default=False,
+        description="Answer with `X-elastic-product: Elasticsearch`, which Elastic's clients require of a server.",
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> ServeSettings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise Inconsistent(((), "tls_certificate and tls_key belong together: give both, or neither"))
+        return self
+
+    @property
+    def tls(self) -> tuple[Path, Path] | None:
+        """The files of certificate and key; None: HTTP."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        return self.tls_certificate, self.tls_key
+
+
 class Settings(Section):
     """The whole of `ipi-es.yml`. Without a file: a server on this machine, and the jobs in `jobs/`."""
 
@@ -268,4 +302,5 @@ class Settings(Section):
     )
     snapshots: SnapshotSettings = Field(default_factory=SnapshotSettings, description="Where snapshots are kept.")
     worker: WorkerSettings = Field(default_factory=WorkerSettings, description="How `ipi-es run` works.")
+    serve: ServeSettings = Field(default_factory=ServeSettings, description="How `ipi-es serve` works.")
     logging: LoggingSettings = Field(default_factory=LoggingSettings, description="What is logged, and how.")

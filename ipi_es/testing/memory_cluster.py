@@ -271,6 +271,9 @@ class MemoryCluster:
     def lacking(self, on_cluster: Sequence[str], on_indices: Mapping[str, Sequence[str]]) -> None:
         """See the port; None, since there is no security in memory."""
 
+    def user_name(self) -> None:
+        """See the port; None, since there is no security in memory."""
+
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
 

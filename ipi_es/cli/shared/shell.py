@@ -20,6 +20,7 @@ from ipi_es.worker.clock import SystemClock
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.terminal import Bars
+    from ipi_es.cluster.connection import Connection
     from ipi_es.cluster.port import Cluster
 
 
@@ -42,12 +43,17 @@ class Shell:
     def connect(self) -> Cluster:
         """Connect to the cluster; credentials that change later are read again from the configuration."""
         from ipi_es.cluster.connect import connect
+
+        return connect(self.connection())
+
+    def connection(self) -> Connection:
+        """Return how to reach the cluster."""
         from ipi_es.cluster.connection import Connection
 
         def read_again() -> Connection:
             return Connection(**load_settings(self.config).elasticsearch.plain())
 
-        return connect(Connection(**self.settings.elasticsearch.plain(), read_again=read_again))
+        return Connection(**self.settings.elasticsearch.plain(), read_again=read_again)
 
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:

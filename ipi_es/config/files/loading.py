@@ -16,7 +16,7 @@ from ipi_es.config.files.nearest import nearest
 from ipi_es.config.files.yaml_documents import Mistake, YamlDocument, expand, read_document
 from ipi_es.config.job_config import Job
 from ipi_es.config.rules.allow_rule import AllowRule
-from ipi_es.config.settings import SECRETS, ClusterSettings, Settings, header_mistake
+from ipi_es.config.settings import SECRETS, ClusterSettings, ServeSettings, Settings, header_mistake
 from ipi_es.config.types import Section
 from ipi_es.errors import ConfigError, UsageError
 
@@ -103,6 +103,13 @@ def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None
     `${VAR}` is expanded only if ``environ`` is given.
     """
     return _validate(Job, YamlDocument(name, data), environ, None)
+
+
+def with_serve_options(settings: Settings, given: Mapping[str, Any]) -> Settings:
+    """Return the settings with options of `ipi-es serve` in their place; None is no option. Raises ConfigError."""
+    data = settings.serve.model_dump() | {name: value for name, value in given.items() if value is not None}
+    serve = _validate(ServeSettings, YamlDocument("the options", data), None, Path.cwd())
+    return settings.model_copy(update={"serve": serve})
 
 
 def check_rule(data: Any, *, name: str = "rule") -> AllowRule:

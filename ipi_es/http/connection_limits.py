@@ -1,0 +1,92 @@
+"""Limits of an HTTP server's connections: many slow clients must neither stop it from answering nor fill the log.
+
+A request that takes too long ends its connection; if too many connections are open, the oldest one without a complete
+request is closed, so a client that sends its request at once gets a response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+MAX_HEADERS = 8_192
+"""Bytes of a request's line and headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """The limits of one server's connections."""
+
+    connections: int
+    """Connections open at a time."""
+    longest: float
+    """Seconds from the begin of a request (or of its connection) to the end of its response."""
+    keep_alive: int | None = None
+    """Seconds that a connection waits for its next request; None: it is closed after one response."""
+    headers: int = MAX_HEADERS
+    """Bytes of a request's line and headers."""
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of uvicorn that set these limits."""
+        return {
+            "http": _limited(self),
+            "h11_max_incomplete_event_size": self.headers,
+            # uvicorn warns of every malformed request: any client could fill the log
+            "log_level": "error",
+            **({"headers": [("connection", "close")]} if self.keep_alive is None else {}),
+            **({"timeout_keep_alive": self.keep_alive} if self.keep_alive is not None else {}),
+        }
+
+
+def _limited(limits: ConnectionLimits) -> type[H11Protocol]:
+    """Return the protocol class for one server, with its own count of connections."""
+    opened: dict[Limited, None] = {}
+
+    class Limited(H11Protocol):
+        """One connection."""
+
+        _end: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """Accept a connection; if there are too many, close the oldest one without a complete request."""
+            super().connection_made(transport)
+            if len(opened) >= limits.connections:
+                waiting = (each for each in opened if each.cycle is None or each.cycle.response_complete)
+                oldest = next(waiting, self)
+                opened.pop(oldest, None)
+                oldest.transport.abort()
+                if oldest is self:
+                    return
+            opened[self] = None
+            self._limit()
+
+        def data_received(self, data: bytes) -> None:
+            """Read on; the first bytes of a further request begin its time."""
+            if self._end is None:
+                self._limit()
+            super().data_received(data)
+
+        def on_response_complete(self) -> None:
+            """End the time of this request."""
+            if limits.keep_alive is not None:
+                self._unlimit()
+            super().on_response_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """Forget the connection."""
+            opened.pop(self, None)
+            self._unlimit()
+            super().connection_lost(exc)
+
+        def _limit(self) -> None:
+            self._end = self.loop.call_later(limits.longest, self.transport.abort)
+
+        def _unlimit(self) -> None:
+            if self._end is not None:
+                self._end.cancel()
+            self._end = None
+
+    return Limited

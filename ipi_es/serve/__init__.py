@@ -1,0 +1,1 @@
+"""`ipi-es serve`: what was found, over HTTP, for programs and people."""

@@ -1,0 +1,143 @@
+"""Finding the caller of a request: the server has no users of its own.
+
+The Authorization header of a request, or the one that its session was made from, is sent to the cluster with every read
+and write. So the cluster decides, at each of them, what the caller may do. Only its name and its connection are kept
+for a while.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
+
+from starlette.requests import Request
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import AuthenticationFailed, PermissionDenied, UsageError
+from ipi_es.serve.callers.caller import ANONYMOUS, Caller
+
+LIFE = 60
+"""Seconds that a caller's name and connection are kept."""
+
+MOST = 256
+"""Callers that are kept; the one that was made first is forgotten for a further one."""
+
+SCHEMES = ("basic", "apikey", "bearer")
+"""Schemes of the Authorization header that are passed to the cluster."""
+
+LONGEST = 8_192
+"""Characters of an Authorization header."""
+
+OPEN_HINT = (
+    "turn on the cluster's security, or listen on 127.0.0.1 alone; --anonymous (serve.anonymous) lets everybody who "
+    "can connect read and answer"
+)
+
+
+class Callers:
+    """The callers of one server. Any thread may use it."""
+
+    def __init__(
+        self,
+        bind: Callable[[str | None], Cluster],
+        clock: Callable[[], int],
+        *,
+        local: bool,
+        anonymous: bool = False,
+        session: Callable[[Request], str | None] = lambda _: None,
+    ) -> None:
+        """Make callers of requests.
+
+        ``bind`` returns the cluster under an Authorization header, or without credentials. ``local``: only this machine
+        can connect. ``anonymous``: a cluster without security is served to everybody who can. ``session`` returns the
+        header that a request's session was made from.
+        """
+        self._bind, self._clock, self._session = bind, clock, session
+        self._local, self._anonymous = local, anonymous
+        self._known: OrderedDict[bytes, tuple[int, Caller]] = OrderedDict()
+        self._key = os.urandom(32)  # digests of credentials are of no use in another process
+        self._lock = threading.Lock()
+
+    def of(self, request: Request) -> Caller:
+        """Return the caller of a request.
+
+        Raises AuthenticationFailed where the cluster requires other credentials, PermissionDenied where a cluster
+        without security is not served to this request, and the errors of connecting.
+        """
+        caller = self.under(_authorization(request) or self._session(request))
+        if caller.name == ANONYMOUS and not self._anonymous:
+            self._require_local()
+            _require_plain_host(request)
+        return caller
+
+    def under(self, authorization: str | None) -> Caller:
+        """Return the caller with this Authorization header, None: without one. Raises as :meth:`of`."""
+        mark = hashlib.blake2b((authorization or "").encode(), key=self._key, digest_size=32).digest()
+        now = self._clock()
+        with self._lock:
+            until, known = self._known.get(mark, (now, None))
+        if known is not None and now < until:
+            return known
+        cluster = self._bind(authorization)
+        made = Caller(cluster.user_name() or ANONYMOUS, cluster)
+        with self._lock:
+            self._known[mark] = now + LIFE, made
+            self._known.move_to_end(mark)
+            while len(self._known) > MOST:
+                self._known.popitem(last=False)  # not closed: its requests may be under way
+        return made
+
+    def check(self) -> None:
+        """Connect to the cluster. Raises UsageError where it has no security and is not served without it."""
+        with suppress(AuthenticationFailed):  # it has security
+            if self.under(None).name == ANONYMOUS and not self._anonymous:
+                try:
+                    self._require_local()
+                except PermissionDenied as error:
+                    raise UsageError(error.message, hint=error.hint) from None
+
+    def _require_local(self) -> None:
+        if not self._local:
+            raise PermissionDenied(
+                "the cluster has no security, and this server can be reached from other machines",
+                hint=OPEN_HINT,
+                status=403,
+            )
+
+
+def _authorization(request: Request) -> str | None:
+    """Return the request's header. Raises AuthenticationFailed for one that is not passed on."""
+    given = request.headers.get("authorization")
+    if given is None:
+        return None
+    scheme, _, rest = given.partition(" ")
+    if scheme.lower() not in SCHEMES or not rest.strip() or not given.isascii() or not given.isprintable():
+        raise AuthenticationFailed(
+            "the Authorization header can't be used",
+            hint="send the cluster's own credentials: Basic, ApiKey or Bearer",
+            status=401,
+        )
+    if len(given) > LONGEST:
+        raise AuthenticationFailed(
+            f"the Authorization header has more than {LONGEST:,} characters", hint="send a shorter token", status=401
+        )
+    return given
+
+
+def _require_plain_host(request: Request) -> None:
+    """Raise PermissionDenied for a host name of elsewhere: a page there could have its own name resolve to here."""
+    host = request.url.hostname or ""
+    with suppress(ValueError):
+        ipaddress.ip_address(host)
+        return
+    if host != "localhost" and not host.endswith(".localhost"):
+        raise PermissionDenied(
+            "the cluster has no security, so this server answers to localhost and to addresses only, not to a name",
+            hint="use http://127.0.0.1 with the port, or --anonymous behind a proxy that protects the server",
+            status=403,
+        )

@@ -1,0 +1,1 @@
+"""The results API, in the form of Elastic ML's."""

@@ -1,0 +1,49 @@
+"""The server's common parts: probes, limits, headers and errors."""
+
+from __future__ import annotations
+
+from serve_parts import client_of, services_of
+
+from ipi_es.cluster.port import Cluster
+from ipi_es.errors import ClusterUnreachable
+from ipi_es.serve.request_limits import MAX_BODY
+from ipi_es.testing.memory_cluster import MemoryCluster
+
+
+def test_probes_need_no_credentials() -> None:
+    client = client_of(services_of(lambda _: MemoryCluster()))
+    assert client.get("/healthz").text == "ok\n"
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["ready"], ready.json()["jobs"]) == (200, True, 1)
+    assert 'ipi_es_http_requests_total{status="200"} 2.0' in client.get("/metrics").text
+
+
+def test_readyz_fails_while_the_cluster_is_away() -> None:
+    def away(_: str | None) -> Cluster:
+        raise ClusterUnreachable("nothing listens at http://es:9200")
+
+    answer = client_of(services_of(away)).get("/readyz")
+    assert (answer.status_code, answer.json()["ready"]) == (503, False)
+    assert answer.json()["reasons"][0]["reason"] == "ClusterUnreachable"
+
+
+def test_an_unknown_path_and_a_wrong_method_are_answered_in_elastics_form() -> None:
+    client = client_of(services_of(lambda _: MemoryCluster()))
+    missing = client.get("/nothing/../here")
+    assert (missing.status_code, missing.json()["status"]) == (404, 404)
+    wrong = client.delete("/healthz")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_a_body_beyond_the_limit_is_refused() -> None:
+    client = client_of(services_of(lambda _: MemoryCluster()))
+    assert client.post("/x", content=b"a" * MAX_BODY).status_code == 404
+    assert client.post("/x", content=b"a" * (MAX_BODY + 1)).status_code == 413
+
+
+def test_every_answer_has_the_headers_for_browsers() -> None:
+    client = client_of(services_of(lambda _: MemoryCluster()))
+    for path in ("/healthz", "/nothing"):
+        headers = client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "default-src 'none'" in headers["content-security-policy"]

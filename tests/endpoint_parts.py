@@ -1,23 +1,25 @@
-"""Requests to an ASGI application without a server, and an endpoint's application for tests."""
+"""Requests to an endpoint, and its predictions."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import ASGIApp, Message
+from starlette.testclient import TestClient
+from starlette.types import ASGIApp
 
 
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: bytes
+class Asked:
+    """An answer of an application."""
+
+    def __init__(self, app: ASGIApp, method: str, path: str, body: bytes | str = b"", **headers: str) -> None:
+        """``headers`` have underscores for hyphens; a path may have a query."""
+        client = TestClient(app, base_url="http://127.0.0.1:9275", raise_server_exceptions=False)
+        given = {name.replace("_", "-"): text for name, text in headers.items()}
+        self.answer = client.request(method, path, content=body, headers=given)
+        self.status, self.headers, self.body = self.answer.status_code, self.answer.headers, self.answer.content
 
     def json(self) -> Any:
-        return json.loads(self.body)
+        return self.answer.json()
 
     @property
     def dots(self) -> list[float | None]:
@@ -26,33 +28,7 @@ class Answer:
         return [one["dot_product"] for one in self.json()["predictions"]]
 
 
-def ask(app: ASGIApp, method: str, path: str, body: bytes | str = b"", **headers: str) -> Answer:
-    """One request; underscores in the names of headers are hyphens. A path may have a query."""
-    data = body.encode() if isinstance(body, str) else body
-    plain, _, query = path.partition("?")
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": plain,
-        "raw_path": plain.encode(),
-        "query_string": query.encode(),
-        "headers": [(name.replace("_", "-").lower().encode(), text.encode()) for name, text in headers.items()],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 80),
-    }
-    sent: list[Message] = []
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": data, "more_body": False}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    asyncio.run(app(scope, receive, send))
-    start = next(message for message in sent if message["type"] == "http.response.start")
-    found = {name.decode().lower(): text.decode() for name, text in start["headers"]}
-    whole = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
-    return Answer(start["status"], found, whole)
+def invoke(
+    app: ASGIApp, body: str | bytes, content_type: str = "text/csv", path: str = "/invocations", **headers: str
+) -> Asked:
+    return Asked(app, "POST", path, body, content_type=content_type, **headers)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from ipi_es.errors import IpiEsError
 from ipi_es.serve import request_metrics
-from ipi_es.serve.problems import error_answer, problem
-from ipi_es.serve.request_limits import RequestLimits
+from ipi_es.serve.endpoint import routes as endpoint
+from ipi_es.serve.endpoint.cluster_scorers import ClusterScorers
+from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
+from ipi_es.serve.problems import error_answer, problem, status_of
+from ipi_es.serve.request_limits import MAX_BODY, RequestLimits
 from ipi_es.serve.request_metrics import RequestMetrics
 from ipi_es.serve.response_headers import ResponseHeaders
 from ipi_es.serve.results_api import results_routes
@@ -20,13 +27,40 @@ from ipi_es.serve.services import Services
 
 def application(services: Services) -> ASGIApp:
     """Return the application."""
+    scorers = ClusterScorers(
+        services.jobs, services.settings.snapshots.directory, lambda request: services.callers.of(request).cluster
+    )
+
+    def readiness() -> dict[str, Any]:
+        try:
+            services.callers.check()
+        except IpiEsError as error:
+            reasons = [{"reason": type(error).__name__, "status": status_of(error), "text": error.message}]
+        else:
+            reasons = []
+        return {"ready": not reasons, "reasons": reasons, "jobs": len(services.jobs), "warnings": scorers.troubles}
+
+    rooms = [*endpoint.routes(scorers, strict=services.settings.serve.strict), *results_routes.routes(services)]
+    return _application(rooms, readiness)
+
+
+def endpoint_application(scorers: DirectoryScorers, *, strict: bool) -> ASGIApp:
+    """Return the application that serves a directory's snapshots alone. ``strict``: see :func:`endpoint.routes`."""
+
+    def readiness() -> dict[str, Any]:
+        return {"ready": True, "reasons": [], "snapshots": scorers.in_use, "warnings": scorers.troubles}
+
+    return _application(endpoint.routes(scorers, strict=strict), readiness)
+
+
+def _application(rooms: list[BaseRoute], readiness: Callable[[], dict[str, Any]]) -> ASGIApp:
     metrics = RequestMetrics()
     app = Starlette(
-        routes=[*request_metrics.routes(services, metrics), *results_routes.routes(services)],
+        routes=[*request_metrics.routes(metrics, readiness), *rooms],
         exception_handlers={IpiEsError: _failed, HTTPException: _refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
-    return metrics.counting(ResponseHeaders(RequestLimits(app)))
+    return metrics.counting(ResponseHeaders(RequestLimits(app, lambda path: endpoint.max_body(path) or MAX_BODY)))
 
 
 def _failed(_: Request, error: Exception) -> Response:

@@ -14,19 +14,32 @@ from pathlib import Path
 
 import pytest
 from cli_run import run
-from endpoint_parts import Answer, ask
-from saved_snapshot import add_day, save_snapshot
+from endpoint_parts import Asked, invoke
+from incident_parts import ready
+from saved_snapshot import TRAINED_TO, add_day, save_snapshot
+from serve_parts import services_of
+from service_parts import NOW
 from signin_events import job_data, make_job
-from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.loading import check_job
-from ipi_es.errors import AuthenticationFailed, ClusterUnreachable, IpiEsError, SnapshotDamaged, SnapshotMissing
-from ipi_es.serve.endpoint.cluster_scorers import ClusterScorers
+from ipi_es.errors import (
+    AuthenticationFailed,
+    ClusterUnreachable,
+    IpiEsError,
+    PermissionDenied,
+    SnapshotDamaged,
+    SnapshotMissing,
+)
+from ipi_es.serve.application import application, endpoint_application
 from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
-from ipi_es.serve.endpoint.routes import Scorers, routes
+from ipi_es.serve.endpoint.routes import MAX_BODY
+from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.state.job_state import StateStore
+from ipi_es.testing.memory_cluster import MemoryCluster
+from ipi_es.worker.history.history_keeper import HistoryId
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 PAIRS = [("user1", "203.0.113.1"), ("user2", "192.0.2.7"), ("nobody here", "198.51.100.7")]
@@ -51,14 +64,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def app_of(scorers: Scorers, *, strict: bool = False) -> Starlette:
-    return Starlette(routes=routes(scorers, strict=strict))
-
-
-def invoke(
-    app: Starlette, body: str | bytes, content_type: str = CSV, path: str = "/invocations", **more: str
-) -> Answer:
-    return ask(app, "POST", path, body, content_type=content_type, **more)
+def app_of(scorers: DirectoryScorers, *, strict: bool = False) -> ASGIApp:
+    return endpoint_application(scorers, strict=strict)
 
 
 def eventually(found: Callable[[], bool]) -> None:
@@ -169,11 +176,11 @@ def test_attributes_are_passed_through_and_the_snapshot_is_named(folder: Path) -
 
 def test_ping_and_the_parameters_of_a_batch_transform(folder: Path) -> None:
     app = app_of(DirectoryScorers(folder, {}))
-    assert (ask(app, "GET", "/ping").status, ask(app, "GET", "/ping").body) == (200, b"")
-    found = ask(app, "GET", "/execution-parameters").json()
+    assert (Asked(app, "GET", "/ping").status, Asked(app, "GET", "/ping").body) == (200, b"")
+    found = Asked(app, "GET", "/execution-parameters").json()
     assert found["BatchStrategy"] == "MULTI_RECORD"
     assert found["MaxPayloadInMB"] == 6
-    assert ask(app, "GET", "/invocations").status == 405
+    assert Asked(app, "GET", "/invocations").status == 405
 
 
 def test_the_runtimes_path_names_the_job_and_refuses_as_the_runtime_does(folder: Path) -> None:
@@ -181,8 +188,8 @@ def test_the_runtimes_path_names_the_job_and_refuses_as_the_runtime_does(folder:
     assert invoke(app, BODIES[CSV], path="/endpoints/sign-ins/invocations").dots == invoke(app, BODIES[CSV]).dots
     unknown = invoke(app, BODIES[CSV], path="/endpoints/other/invocations")
     assert (unknown.status, unknown.headers["x-amzn-errortype"]) == (400, "ValidationError")
-    for name in ("%2e%2e", "..", "a b", "x" * 300):
-        assert invoke(app, BODIES[CSV], path=f"/endpoints/{name}/invocations").status == 400
+    for name in ("%2e%2e%2f", "a b", "x" * 300):
+        assert invoke(app, BODIES[CSV], path=f"/endpoints/{name}/invocations").status in (400, 404)
     refused = invoke(app, "{", JSON, path="/endpoints/sign-ins/invocations")
     assert (refused.status, refused.headers["x-amzn-errortype"]) == (424, "ModelError")
     assert refused.json()["OriginalStatusCode"] == 400
@@ -195,7 +202,7 @@ def test_of_several_jobs_the_path_names_one(folder: Path) -> None:
     assert "/endpoints/JOB/invocations" in invoke(app, BODIES[CSV]).json()["hint"]
     first, second = (invoke(app, BODIES[CSV], path=f"/endpoints/{name}/invocations") for name in ("sign-ins", "other"))
     assert first.dots != second.dots
-    assert ask(app, "GET", "/ping").status == 200
+    assert Asked(app, "GET", "/ping").status == 200
 
 
 def test_entities_are_spelled_as_the_jobs_file_says(folder: Path) -> None:
@@ -208,7 +215,7 @@ def test_entities_are_spelled_as_the_jobs_file_says(folder: Path) -> None:
 def test_a_new_snapshot_is_taken_up_and_no_request_fails(folder: Path) -> None:
     scorers = DirectoryScorers(folder, {}, look_every=0.01)
     app = app_of(scorers)
-    seen, stop = list[Answer](), threading.Event()
+    seen, stop = list[Asked](), threading.Event()
 
     def keep_asking() -> None:
         while not stop.is_set():
@@ -306,18 +313,71 @@ def test_nothing_to_serve_is_an_error_at_the_start(tmp_path: Path, folder: Path)
         DirectoryScorers(folder, {})
 
 
+@pytest.fixture
+def cluster() -> Cluster:
+    """With the snapshot and the state of one job."""
+    found = ready(MemoryCluster())
+    use(found, *save_snapshot(ClusterBlobs(found), make_job()))
+    return found
+
+
+def use(cluster: Cluster, snapshot_id: str, history: HistoryId) -> None:
+    """Let the job's state point to a snapshot."""
+    states = StateStore(cluster)
+    held = states.acquire_lease("sign-ins", "test", NOW, 60, alive=lambda _: False)
+    states.save(held.advanced(snapshot_id=snapshot_id, history_id=str(history), checkpoint=TRAINED_TO))
+
+
+def test_a_jobs_snapshot_of_the_cluster_is_served(cluster: MemoryCluster, folder: Path) -> None:
+    app = application(services_of(lambda _: cluster, [make_job()]))
+    expected = invoke(app_of(DirectoryScorers(folder, {})), BODIES[CSV]).dots
+    signed = {"authorization": "AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host, Signature=c"}
+    for path, more in (("/invocations", {}), ("/endpoints/sign-ins/invocations", signed)):
+        assert invoke(app, BODIES[CSV], path=path, **more).dots == expected
+    assert Asked(app, "GET", "/ping").status == 200
+    assert invoke(app, BODIES[CSV], authorization="Unknown x").status == 401
+
+
+def test_the_state_of_the_cluster_decides_which_snapshot_answers(cluster: Cluster) -> None:
+    app = application(services_of(lambda _: cluster, [make_job()]))
+    first = invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"]
+    snapshot_id, history = save_snapshot(ClusterBlobs(cluster), make_job(), seed=2, created=2_000)
+    assert invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == first
+    use(cluster, snapshot_id, history)
+    eventually(lambda: invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id)
+    use(cluster, "none", history)
+    assert invoke(app, BODIES[CSV]).status == 200
+    eventually(lambda: "none" in str(Asked(app, "GET", "/readyz").json()["warnings"]))
+    assert invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id
+
+
+def test_a_job_that_is_not_trained_is_not_ready() -> None:
+    app = application(services_of(lambda _: ready(MemoryCluster()), [make_job()]))
+    assert invoke(app, BODIES[CSV]).status == 503
+    assert Asked(app, "GET", "/ping").status == 503
+
+
+def test_a_large_body_is_taken_here_and_a_larger_one_refused(folder: Path) -> None:
+    app = app_of(DirectoryScorers(folder, {}))
+    for path in ("/invocations", "/endpoints/sign-ins/invocations"):
+        assert invoke(app, "\n" * (MAX_BODY - 1), path=path).status == 200
+        assert invoke(app, "\n" * (MAX_BODY + 1), path=path).status == 413
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
         (AuthenticationFailed("who?", hint="say"), 401),
+        (PermissionDenied("not you", hint="ask"), 403),
         (ClusterUnreachable("no answer", hint="wait"), 503),
-        (SnapshotMissing("none", hint="train"), 503),
     ],
 )
 def test_errors_of_the_cluster_are_statuses(error: IpiEsError, status: int) -> None:
-    def connect(_: Request) -> Cluster:
+    def away(_: str | None) -> Cluster:
         raise error
 
-    app = app_of(ClusterScorers({"sign-ins": make_job()}, None, connect))
+    app = application(services_of(away, [make_job()]))
     assert invoke(app, BODIES[CSV]).status == status
-    assert ask(app, "GET", "/ping").status == status
+    assert Asked(app, "GET", "/ping").status == status
+    known, other = (invoke(app, BODIES[CSV], path=f"/endpoints/{name}/invocations") for name in ("sign-ins", "x"))
+    assert known.status == other.status, "which jobs there are is said to callers alone"

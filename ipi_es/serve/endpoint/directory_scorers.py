@@ -57,6 +57,12 @@ class DirectoryScorers:
         return place.scorer()
 
     @property
+    def in_use(self) -> dict[str, str]:
+        """The snapshots in use, by job_id."""
+        found = {job_id: place.live.scorer for job_id, place in list(self._places.items())}
+        return {job_id: scorer.id for job_id, scorer in found.items() if scorer is not None}
+
+    @property
     def troubles(self) -> dict[str, str]:
         """Why a job's newest snapshot is not in use, by job_id."""
         found = {job_id: place.live.trouble for job_id, place in list(self._places.items())}

@@ -36,12 +36,11 @@ class LiveScorer:
         """The scorer in use; None before the first."""
         return None if self._loaded is None else self._loaded[1]
 
-    def newest(
-        self, which: Hashable, load: Callable[[], PairScorer], newer: IpiEsError | None = None
-    ) -> PairScorer:
+    def newest(self, which: Hashable, load: Callable[[], PairScorer], newer: IpiEsError | None = None) -> PairScorer:
         """Return the scorer in use; if it isn't ``which``, begin to ``load`` that in another thread.
 
-        ``newer`` is what is wrong with something newer, which can't be loaded. Raises what ``load`` raises where no scorer is in use yet.
+        ``newer`` is what is wrong with something newer, which can't be loaded. Raises what ``load`` raises where no
+        scorer is in use yet.
         """
         loaded = self._loaded
         if loaded is None:
@@ -75,7 +74,7 @@ class LiveScorer:
             self._say(None)
             log.info("job %s: requests are answered with snapshot %s", self._job_id, scorer.id)
         finally:
-            self._try_again = time.monotonic() + TRY_AGAIN_AFTER
+            self._try_again = time.monotonic() + TRY_AGAIN_AFTER if self.trouble else 0.0
             self._loading.release()
 
     def _say(self, error: IpiEsError | None) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ipi_es.errors import ConfigError, UsageError
@@ -29,7 +30,7 @@ class SagemakerContainer:
     """The files below a root, and the settings in the environment."""
 
     root: Path = ROOT
-    environ: Mapping[str, str] = os.environ
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
 
     @property
     def model(self) -> Path:
@@ -49,13 +50,26 @@ class SagemakerContainer:
 
     @property
     def train(self) -> Path:
-        """The folder of the channel to train on. Raises UsageError if there is none."""
+        """The folder of the channel to train on. Raises UsageError if there is none, and for several machines."""
+        if len(self._hosts) > 1:
+            raise UsageError(
+                f"the training was given {len(self._hosts)} machines, and runs on one",
+                hint="set the instance count to 1",
+            )
         path = self.channel("train")
         if path is None:
             raise UsageError(
                 f"there is no channel {self.root}/input/data/train", hint="name the channel train, with input mode File"
             )
         return path
+
+    @property
+    def _hosts(self) -> list[str]:
+        path = self.root / "input" / "config" / "resourceconfig.json"
+        try:
+            return list(json.loads(path.read_bytes())["hosts"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return []  # it is not SageMaker that started this
 
     @property
     def listen(self) -> str:

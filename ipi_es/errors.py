@@ -6,6 +6,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     IpiEsError                      exit code 1
     ├── UsageError                  exit code 2: wrong command line or configuration
     │   ├── ConfigError             a mistake in a file, with its place
+    │   ├── RequestInvalid          a request to `ipi-es serve` is wrong; carries its status
     │   ├── JobChanged              a trained job's settings aren't those that it was made with
     │   ├── EndpointUnknown         a request names no job that is served
     │   └── ExtraMissing            an optional dependency is not installed
@@ -42,7 +43,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class IpiEsError(Exception):
@@ -74,6 +75,22 @@ class ConfigError(UsageError):
     def __init__(self, message: str, *, place: str | None = None, hint: str | None = None) -> None:
         super().__init__(f"{place}: {message}" if place else message, hint=hint)
         self.place = place
+
+
+class RequestInvalid(UsageError):
+    """A request to `ipi-es serve` is wrong: ``status`` is the HTTP status of its answer, ``kind`` Elastic's type."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int = 400,
+        kind: str = "illegal_argument_exception",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status, self.kind, self.headers = status, kind, dict(headers or {})
 
 
 class JobChanged(UsageError):

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from ipi_es.errors import UsageError
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _SPAN = re.compile(r"\s*(\d+)\s*(s|m|h|d|w)\s*")
 _MATH = re.compile(r"([+-])(\d+)([smhdw])")
@@ -52,9 +53,14 @@ def parse_time(text: str, *, now: int) -> int:
     ``now-1d/d``, ``2026-05-01||+1d``. Rounding ``/d`` rounds down, in UTC. Raises UsageError for any other text, and
     for times outside the years 1 to 9999.
     """
+    return from_ms(parse_milliseconds(text, now=now))
+
+
+def parse_milliseconds(text: str, *, now: int) -> int:
+    """Return epoch milliseconds of a text as :func:`parse_time` takes it; ``now`` is in epoch seconds."""
     base, bars, rest = text.strip().partition("||")
     if base.startswith("now"):
-        start, math = now, base[3:]
+        start, math = to_ms(now), base[3:]
     else:
         start, math = _parse_iso(base), rest if bars else ""
     rounding = _ROUND.search(math)
@@ -63,24 +69,24 @@ def parse_time(text: str, *, now: int) -> int:
     if "".join(match[0] for match in _MATH.finditer(math)) != math:
         raise _not_a_time(text)
     for sign, number, unit in _MATH.findall(math):
-        start += (1 if sign == "+" else -1) * int(number) * SECONDS[unit]
+        start += (1 if sign == "+" else -1) * int(number) * to_ms(SECONDS[unit])
     if rounding:
         # weeks start on Monday, as in the servers' date math; the epoch was a Thursday
-        offset = 4 * SECONDS["d"] if rounding[1] == "w" else 0
-        start = (start - offset) // SECONDS[rounding[1]] * SECONDS[rounding[1]] + offset
-    if not EARLIEST <= start < LATEST:
+        offset, unit_ms = (to_ms(4 * SECONDS["d"]) if rounding[1] == "w" else 0), to_ms(SECONDS[rounding[1]])
+        start = (start - offset) // unit_ms * unit_ms + offset
+    if not to_ms(EARLIEST) <= start < to_ms(LATEST):
         raise UsageError(f"“{text}” lies outside of the years 1 to 9999", hint="write a time such as now-7d")
     return start
 
 
 def _parse_iso(text: str) -> int:
     if re.fullmatch(r"\d{11,}", text):
-        return from_ms(text)
+        return int(text)
     try:
         parsed = datetime.fromisoformat(_SPACED_OFFSET.sub(lambda match: match[1] or "Z", text))
     except ValueError:
         raise _not_a_time(text) from None
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+    return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _not_a_time(text: str) -> UsageError:
@@ -90,7 +96,7 @@ def _not_a_time(text: str) -> UsageError:
 @lru_cache(maxsize=256)  # results of one bucket repeat the same times
 def iso(seconds: int) -> str:
     """Format epoch seconds as ``2026-05-01T08:00:00Z``."""
-    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    time = _EPOCH + timedelta(seconds=seconds)
     return time.isoformat(timespec="seconds").replace("+00:00", "Z")  # strftime writes the year 1 with one digit
 
 

@@ -15,7 +15,7 @@ from ipi_es.errors import LostJob, UsageError
 from ipi_es.results.documents.annotations import Annotation
 from ipi_es.results.documents.renormalized import Caps, renormalized, renormalized_bucket
 from ipi_es.results.documents.result_documents import Influencer, ResultContext, ResultDocument
-from ipi_es.results.reading.overall import overall
+from ipi_es.results.reading.overall import OverallFilter, overall
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.reported import Extent, ReportedIp, ReportedMove, ReportedPair
 from ipi_es.results.reading.result_reader import FinalBucket
@@ -46,7 +46,7 @@ class ResultsSuite:
         assert list(store.scan_window(0, 2**32)) == []
         assert store.recent(0, 2**32, "source.ip") == ([], [], [])
         assert store.drop_vanished(0, 2**32, [], 1) == 0
-        assert overall(cluster, ["never-ran"], 0, 2**32, bucket_span=HOUR) == []
+        assert overall(cluster, {"never-ran": HOUR}) == []
 
     def test_results_go_there_and_back_over_two_months(
         self, cluster: Cluster, context: ResultContext, store: ResultStore
@@ -244,9 +244,8 @@ class ResultsSuite:
         store.write([bucket(context, score=20), bucket(context, START + HOUR, score=60)], 1)
         store_of(cluster, other).write([bucket(other, score=40), bucket(other, START + 3 * HOUR, score=5)], 1)
         cluster.refresh(ALIAS)
-        jobs = [context.job_id, other.job_id]
-        span = [START, START + 4 * HOUR]
-        rows = overall(cluster, jobs, *span, bucket_span=HOUR, top_n=2)
+        jobs = {context.job_id: HOUR, other.job_id: HOUR}
+        rows = overall(cluster, jobs, OverallFilter(START, START + 4 * HOUR, top_n=2))
         assert [(row["timestamp"] // 1_000 - START, row["overall_score"]) for row in rows] == [
             (0, 30.0),
             (HOUR, 60.0),
@@ -256,7 +255,7 @@ class ResultsSuite:
             {"job_id": context.job_id, "max_anomaly_score": 20.0},
             {"job_id": other.job_id, "max_anomaly_score": 40.0},
         ]
-        worst = overall(cluster, jobs, *span, bucket_span=HOUR, min_score=40)
+        worst = overall(cluster, jobs, OverallFilter(START, START + 4 * HOUR, min_score=40))
         assert [row["overall_score"] for row in worst] == [40.0, 60.0]
 
     def test_overall_score_counts_nothing_of_scheduled_events_and_closing_verdicts(
@@ -267,9 +266,9 @@ class ResultsSuite:
         planned = bucket(context, START + HOUR, score=60, stamp=replace(STAMP, scheduled_events=["move", "audit"]))
         store.write([closed, planned, bucket(context, START + 2 * HOUR, score=20)], 1)
         cluster.refresh(ALIAS)
-        asked = (cluster, [context.job_id], START, START + 3 * HOUR)
-        assert [row["overall_score"] for row in overall(*asked, bucket_span=HOUR)] == [0.0, 0.0, 20.0]
-        days = overall(*asked, bucket_span=24 * HOUR)
+        jobs = {context.job_id: HOUR}
+        assert [row["overall_score"] for row in overall(cluster, jobs)] == [0.0, 0.0, 20.0]
+        days = overall(cluster, jobs, OverallFilter(bucket_span=24 * HOUR))
         assert [row["jobs"] for row in days] == [
             [{"job_id": context.job_id, "max_anomaly_score": 0.0}],
             [{"job_id": context.job_id, "max_anomaly_score": 20.0, "scheduled_events": ["audit", "move"]}],

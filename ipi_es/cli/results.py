@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.addresses import canonical
+from ipi_es.cli.results_columns import COLUMNS, KINDS
 from ipi_es.cli.shared.csv_output import RESULT_FIELDS, result_rows
 from ipi_es.cli.shared.influencer_lines import NAMED, joined, who
-from ipi_es.cli.shared.output import STYLE, Column, emit, format_option, tenths
+from ipi_es.cli.shared.output import STYLE, emit, format_option, tenths
 from ipi_es.cli.shared.shell import clock, folded_job, named_address, named_entity, require_key, shell
 from ipi_es.cli.shared.zones import time_zone_option
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
@@ -25,7 +26,7 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.queries import ResultFilter, check_kind
 from ipi_es.results.words import NO_ALARM, SCHEDULED_EVENTS, SCORE_FIELDS, VERDICT, is_settled
 from ipi_es.scoring.probability import Severity, severity
-from ipi_es.times import from_ms, iso, parse_time
+from ipi_es.times import format_span, from_ms, iso, parse_span, parse_time
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
@@ -33,58 +34,14 @@ if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
     from ipi_es.results.reading.listing import Quiet
 
-KINDS = ("incidents", "records", "influencers", "buckets", "overall")
-
-COLUMNS = {
-    "incidents": [
-        Column("time", "Begins"),
-        Column("until", "Ends"),
-        Column("incident_score", "Score", score=True),
-        Column("state", "State"),
-        Column("who", "Who", wrap=True),
-        Column("where", "From", wrap=True),
-        Column("found", "Results", right=True),
-        Column("why", "What happened", wrap=True, sentence=True),
-    ],
-    "records": [
-        Column("time", "Time"),
-        Column("record_score", "Score", score=True),
-        Column("initial_record_score", "Initially", right=True),
-        Column("partition_field_value", "Entity"),
-        Column("by_field_value", "IP"),
-        Column("probability", "Probability", right=True),
-        Column("why", "Why", wrap=True, sentence=True),
-    ],
-    "influencers": [
-        Column("time", "Time"),
-        Column("influencer_score", "Score", score=True),
-        Column("initial_influencer_score", "Initially", right=True),
-        Column("probability", "Probability", right=True),
-        Column("remarks", "Remarks"),
-        Column("who", "Who and where", wrap=True),
-        Column("reason", "Why", wrap=True, sentence=True),
-    ],
-    "buckets": [
-        Column("time", "Time"),
-        Column("anomaly_score", "Score", score=True),
-        Column("initial_anomaly_score", "Initially", right=True),
-        Column("event_count", "Events", right=True),
-        Column("record_count", "Records", right=True),
-        Column("remarks", "Remarks"),
-        Column("why", "Why", wrap=True, sentence=True),
-    ],
-    "overall": [
-        Column("time", "Time"),
-        Column("overall_score", "Score", score=True),
-        Column("jobs", "Jobs", wrap=True),
-    ],
-}
-
 REASONS = 3
 """Reasons that an incident's line has, in order of time; JSON has all."""
 
 REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed", SCHEDULED_EVENTS: "scheduled"}
 """Field of a result that raises no alert → the word for it."""
+
+PLAIN = ("sort", "desc", "min_score", "entity", "ip", "size", "exclude_interim", "bucket_span", "top_n")
+"""Options that are taken as they are."""
 
 NAMES = {"overall": "overall buckets"}
 """Kind → its name in text, where this differs."""
@@ -121,6 +78,11 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
     help="Without them: what may alert. Tables of records and influencers are so by themselves; buckets, JSON and CSV "
     "have everything by default.",
 )
+@click.option("--exclude-interim", is_flag=True, help="Without interim results.")
+@click.option("--bucket-span", metavar="SPAN", help="Span of overall buckets, such as 1d; default: the jobs' longest.")
+@click.option(
+    "--top-n", type=click.IntRange(1), default=1, show_default=True, help="Jobs that an overall score is the mean of."
+)
 @click.option("--size", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @time_zone_option
 @format_option
@@ -135,6 +97,7 @@ def results(
     Tables of records and influencers show what is new, and say how many repeats they leave out; --all shows those too.
     In a table of influencers an entity and its addresses of one event share a line. For overall, JOB may be several
     job_ids with commas between them; a bucket in a scheduled event, or that a verdict closed, counts as 0 there.
+    Spans that --start or --end cuts are left out.
 
     Example: ipi-es results records jobs/logins.yml --start now-1d --min-score 50
     """
@@ -178,6 +141,11 @@ class ResultsRequest:
     table: bool
     everything: bool = False
     """With repeats and what is expected or closed."""
+    exclude_interim: bool = False
+    bucket_span: str | None = None
+    """The span of overall buckets."""
+    top_n: int = 1
+    """Jobs whose scores an overall bucket averages."""
 
     @classmethod
     def of(cls, chosen: dict[str, Any], kind: str, *, table: bool, now: int) -> ResultsRequest:
@@ -188,6 +156,12 @@ class ResultsRequest:
                 "overall buckets have no entity and no IP address, know no repeats, and are sorted by their score",
                 hint="leave out --entity, --ip, --all, --new and --sort, or ask for records",
             )
+        if kind != "overall" and (chosen["bucket_span"] is not None or chosen["top_n"] != 1):
+            raise UsageError(
+                "--bucket-span and --top-n are for overall buckets", hint="leave them out, or ask for overall"
+            )
+        if kind == "incidents" and chosen["exclude_interim"]:
+            raise UsageError("incidents have no interim results", hint="leave out --exclude-interim")
         if kind == "incidents" and (chosen["sort"] is not None or not chosen["desc"] or new):
             raise UsageError(
                 "incidents are sorted by their score, the worst first", hint="leave out --sort, --asc and --new"
@@ -206,7 +180,7 @@ class ResultsRequest:
                 hint="times are [start, end), such as now-7d and now",
             )
         new = new or (table and kind in ("records", "influencers") and not everything)
-        plain = {name: chosen[name] for name in ("sort", "desc", "min_score", "entity", "ip", "size")}
+        plain = {name: chosen[name] for name in PLAIN}
         return cls(start=start, end=end, now=now, new=new, table=table, everything=everything, **plain)
 
     def filter(self, job: Job) -> ResultFilter:
@@ -217,6 +191,7 @@ class ResultsRequest:
             min_score=self.min_score,
             entity=None if self.entity is None else named_entity(job, self.entity),
             ip=None if self.ip is None else canonical(named_address(self.ip, job)),
+            interim=not self.exclude_interim,
             new=self.new,
         )
 
@@ -243,21 +218,25 @@ def _named(here: Shell, cluster: Cluster, job_name: str, asked: ResultsRequest) 
 
 def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsRequest) -> FoundResults:
     from ipi_es.cli.shared.results_there import newest_result
-    from ipi_es.results.reading.overall import overall
+    from ipi_es.results.reading.overall import OverallFilter, overall
 
     seen = [newest_result(cluster, job, here.settings.snapshots.directory) for job in jobs]
-    rows = overall(
-        cluster,
-        [job.job_id for job in jobs],
-        asked.start or 0,
-        asked.now if asked.end is None else asked.end,
-        bucket_span=max(job.bucket_span for job in jobs),
+    where = OverallFilter(
+        asked.start,
+        asked.end,
+        bucket_span=None if asked.bucket_span is None else parse_span(asked.bucket_span),
+        top_n=asked.top_n,
         min_score=asked.min_score or 0.0,
+        interim=not asked.exclude_interim,
     )
+    rows = overall(cluster, {job.job_id: job.bucket_span for job in jobs}, where)
     rows = sorted(rows, key=lambda row: -row["overall_score"] if asked.desc else row["overall_score"])[: asked.size]
     newest = max((end for end, _ in seen if end is not None), default=None)
     empty = "nothing was scored yet" if newest is None else f"the results go up to {iso(newest)}"
-    return FoundResults(rows, rows, f"No overall buckets; {empty}.", None, tuple(note for _, note in seen if note))
+    span = format_span(where.span_of(max(job.bucket_span for job in jobs)))
+    return FoundResults(
+        rows, rows, f"No overall buckets of {span}; {empty}.", None, tuple(note for _, note in seen if note)
+    )
 
 
 def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, shown: TimeShown) -> FoundResults:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,6 +24,9 @@ from ipi_es.serve.response_headers import ResponseHeaders
 from ipi_es.serve.results_api import results_routes
 from ipi_es.serve.services import Services
 
+PRODUCT = {"x-elastic-product": "Elasticsearch"}
+"""The header without which Elastic's clients take no answer; sent only where the settings say so."""
+
 
 def application(services: Services) -> ASGIApp:
     """Return the application."""
@@ -41,7 +44,7 @@ def application(services: Services) -> ASGIApp:
         return {"ready": not reasons, "reasons": reasons, "jobs": len(services.jobs), "warnings": scorers.troubles}
 
     rooms = [*endpoint.routes(scorers, strict=services.settings.serve.strict), *results_routes.routes(services)]
-    return _application(rooms, readiness)
+    return _application(rooms, readiness, PRODUCT if services.product_header else {})
 
 
 def endpoint_application(scorers: DirectoryScorers, *, strict: bool) -> ASGIApp:
@@ -50,17 +53,20 @@ def endpoint_application(scorers: DirectoryScorers, *, strict: bool) -> ASGIApp:
     def readiness() -> dict[str, Any]:
         return {"ready": True, "reasons": [], "snapshots": scorers.in_use, "warnings": scorers.troubles}
 
-    return _application(endpoint.routes(scorers, strict=strict), readiness)
+    return _application(endpoint.routes(scorers, strict=strict), readiness, {})
 
 
-def _application(rooms: list[BaseRoute], readiness: Callable[[], dict[str, Any]]) -> ASGIApp:
+def _application(
+    rooms: list[BaseRoute], readiness: Callable[[], dict[str, Any]], further: Mapping[str, str]
+) -> ASGIApp:
     metrics = RequestMetrics()
     app = Starlette(
         routes=[*request_metrics.routes(metrics, readiness), *rooms],
         exception_handlers={IpiEsError: _failed, HTTPException: _refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
-    return metrics.counting(ResponseHeaders(RequestLimits(app, lambda path: endpoint.max_body(path) or MAX_BODY)))
+    limited = RequestLimits(app, lambda path: endpoint.max_body(path) or MAX_BODY)
+    return metrics.counting(ResponseHeaders(limited, further))
 
 
 def _failed(_: Request, error: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from starlette.responses import JSONResponse
 
@@ -15,6 +15,7 @@ from ipi_es.errors import (
     JobBusy,
     NotFound,
     PermissionDenied,
+    RequestInvalid,
     RequestRejected,
     SnapshotMissing,
     UnknownEntity,
@@ -50,16 +51,18 @@ def status_of(error: IpiEsError) -> int:
 
 
 def error_answer(error: IpiEsError) -> JSONResponse:
-    """Return the answer for an error; its hint follows the message."""
-    status, kind = _found(error)
-    reason = f"{error.message} ({error.hint})" if error.hint else error.message
-    return problem(status, kind, reason)
+    """Return the answer for an error."""
+    headers = error.headers if isinstance(error, RequestInvalid) else None
+    return problem(*_found(error), error.message, headers, hint=error.hint)
 
 
-def problem(status: int, kind: str, reason: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return an answer in the form of Elasticsearch's errors."""
-    cause: dict[str, Any] = {"type": kind, "reason": reason}
-    answer = JSONResponse({"error": {"root_cause": [cause], **cause}, "status": status}, status, headers)
+def problem(
+    status: int, kind: str, reason: str, headers: Mapping[str, str] | None = None, *, hint: str | None = None
+) -> JSONResponse:
+    """Return an answer in the form of Elasticsearch's errors; ``hint`` is a field of our own."""
+    cause = {"type": kind, "reason": reason}
+    error = {"root_cause": [cause], **cause, **({"hint": hint} if hint else {})}
+    answer = JSONResponse({"error": error, "status": status}, status, headers)
     if status == 401:
         for challenge in CHALLENGES:
             answer.headers.append("www-authenticate", challenge)
@@ -69,4 +72,6 @@ def problem(status: int, kind: str, reason: str, headers: dict[str, str] | None 
 
 
 def _found(error: IpiEsError) -> tuple[int, str]:
+    if isinstance(error, RequestInvalid):
+        return error.status, error.kind
     return next((status, kind) for type_, status, kind in _STATUSES if isinstance(error, type_))

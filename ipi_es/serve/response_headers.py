@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,10 +20,10 @@ DEFAULTS = {
 
 
 class ResponseHeaders:
-    """ASGI middleware that adds :data:`DEFAULTS`."""
+    """ASGI middleware that adds :data:`DEFAULTS`, and further headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, further: Mapping[str, str]) -> None:
+        self._app, self._headers = app, {**DEFAULTS, **further}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -29,7 +31,7 @@ class ResponseHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in DEFAULTS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
             await send(message)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import cmp_to_key
 from typing import Any
@@ -48,8 +48,11 @@ def run_search(indices: Sequence[MemoryIndex], body: Mapping[str, Any], *, windo
 
 def _page(found: list[Hit], body: Mapping[str, Any], first: int, size: int) -> list[Json]:
     sort = body.get("sort", ())
-    orders = [_order(each) for each in ([sort] if isinstance(sort, str | Mapping) else sort)]
-    keyed = [(hit, [_sort_value(hit, at, name, way) for name, way in orders]) for at, hit in enumerate(found)]
+    sorts = [sort] if isinstance(sort, str | Mapping) else sort
+    orders, tolerated = [_order(each) for each in sorts], {name for each in sorts for name in _tolerated(each)}
+    keyed = [
+        (hit, [_sort_value(hit, at, name, way, tolerated) for name, way in orders]) for at, hit in enumerate(found)
+    ]
     kinds = [next((kind for index, _ in found if (kind := index.type_of(name))), None) for name, _ in orders]
 
     def compare(one: Sequence[Any], other: Sequence[Any]) -> int:
@@ -80,13 +83,20 @@ def _order(each: str | Mapping[str, Any]) -> tuple[str, str]:
     return name, way
 
 
-def _sort_value(hit: Hit, at: int, name: str, way: str) -> Any:
+def _tolerated(each: str | Mapping[str, Any]) -> list[str]:
+    """Return the field of a sort that may be in no mapping."""
+    return [] if isinstance(each, str) else [name for name, how in each.items() if "unmapped_type" in how]
+
+
+def _sort_value(hit: Hit, at: int, name: str, way: str, tolerated: Collection[str]) -> Any:
     index, stored = hit
     if name in {"_doc", "_shard_doc"}:
         return at
     if name in _ORDERS_WITHOUT_FIELD:
         return {"_id": stored.id, "_index": index.name, "_score": 0}[name]
     kind = index.type_of(name)
+    if kind is None and name in tolerated:
+        return None
     if kind is None:
         raise RequestRejected(f"No mapping found for [{name}] in order to sort on", status=400)
     values = index.values(stored, name)

@@ -129,7 +129,7 @@ def test_an_overall_bucket_names_the_scheduled_events_that_count_as_0(cluster: M
     (each,) = cluster.scan(ALIAS, where)
     cluster.put(each.index, each.id, {**each.source, "scheduled_events": ["move"]}, refresh=True)
     time = worst["timestamp"] // 1_000
-    asked = ("overall", "signins.json", "--start", iso(time), "--end", iso(time + 3_600))
+    asked = ("overall", "signins.json", "--start", iso(time), "--end", iso(time + worst["bucket_span"]))
     assert "signins 0 (scheduled: move)" in run("results", *asked).stdout
     assert [row["overall_score"] for row in rows_of(*asked)] == [0.0]
     assert rows_of("overall", "signins.json")[0]["timestamp"] != worst["timestamp"]

@@ -32,7 +32,7 @@ def test_an_unknown_path_and_a_wrong_method_are_answered_in_elastics_form() -> N
     missing = client.get("/nothing/../here")
     assert (missing.status_code, missing.json()["status"]) == (404, 404)
     wrong = client.delete("/healthz")
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD")
+    assert (wrong.status_code, set(wrong.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
 
 
 def test_a_body_beyond_the_limit_is_refused() -> None:

@@ -40,7 +40,7 @@ COUNT_FIELDS = (
 )  # fmt: skip
 """Fields of a bucket from which a restarted worker restores the usual counts; before schema 4 only the first."""
 
-_TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
+TIE_BREAKERS: dict[ResultKind, tuple[str, ...]] = {
     "record": ("timestamp", "partition_field_value", "by_field_value"),
     "influencer": ("timestamp", "influencer_field_name", "influencer_field_value"),
     "bucket": ("timestamp",),
@@ -85,6 +85,9 @@ class ResultFilter:
 
 EVERY_RESULT = ResultFilter()
 
+FINAL: Query = {"term": {"is_interim": False}}
+"""Selects final results."""
+
 CLOSED: Query = {"terms": {VERDICT: list(CLOSING)}}
 """Selects results that a verdict closed."""
 
@@ -110,7 +113,7 @@ def results_query(job_id: str, kinds: Sequence[ResultKind], where: ResultFilter 
     if where.ip is not None:
         filters.append(any_of([_of_ip(kind, where.ip) for kind in kinds]))
     if not where.interim:
-        filters.append({"term": {"is_interim": False}})
+        filters.append(FINAL)
     query: Query = {"bool": {"filter": filters}}
     if not where.new:
         return query
@@ -139,7 +142,7 @@ def sort_by(kind: ResultKind, field: str | None, *, desc: bool) -> list[dict[str
     field = field or SCORE_FIELDS[kind]
     if field not in SORT_FIELDS[kind]:
         raise UsageError(f"{kind}s can't be sorted by “{field}”", hint=f"sort by one of {', '.join(SORT_FIELDS[kind])}")
-    ties = [name for name in _TIE_BREAKERS[kind] if name != field]
+    ties = [name for name in TIE_BREAKERS[kind] if name != field]
     return [{field: {"order": "desc" if desc else "asc"}}, *({name: {"order": "asc"}} for name in ties)]
 
 
@@ -200,9 +203,11 @@ def _without(query: Query, *fields: str) -> Query:
     return query
 
 
-def buckets_query(job_ids: Sequence[str], start: int, end: int) -> Query:
+def buckets_query(job_ids: Sequence[str], start: int | None, end: int | None, *, interim: bool = True) -> Query:
     """Select the buckets of several jobs."""
     filters = [{"terms": {"job_id": list(job_ids)}}, {"term": {"result_type": "bucket"}}, *between(start, end)]
+    if not interim:
+        filters.append(FINAL)
     return {"bool": {"filter": filters}}
 
 

@@ -65,8 +65,9 @@ STATUSES: tuple[tuple[type[IpiEsError], int], ...] = (
 class Scorers(Protocol):
     """Where the scorers of requests come from."""
 
-    waits: bool
-    """Whether :meth:`scorer` may wait, for the cluster or for a first load."""
+    @property
+    def waits(self) -> bool:
+        """Whether :meth:`scorer` may wait, for the cluster or for a first load."""
 
     def scorer(self, name: str | None, request: Request) -> PairScorer:
         """Return the scorer of a job, None: of the only one. Raises EndpointUnknown if there is no such job."""

@@ -71,6 +71,11 @@ class _Span:
         if scheduled:
             self.scheduled[job_id].update(scheduled)
 
+    def average(self, top_n: int) -> None:
+        """Set the score to the mean of the largest job scores."""
+        largest = sorted(self.scores.values(), reverse=True)[:top_n]
+        self.score = sum(largest) / len(largest)
+
     def widen(self, other: _Span) -> None:
         """Include a shorter span."""
         self.score = max(self.score, other.score)
@@ -93,8 +98,7 @@ def overall(cluster: Cluster, spans: Mapping[str, int], where: OverallFilter = O
         return []
     wide: dict[int, _Span] = defaultdict(_Span)
     for time, found in _narrow(cluster, spans, longest, start, end, interim=where.interim).items():
-        largest = sorted(found.scores.values(), reverse=True)[: where.top_n]
-        found.score = sum(largest) / len(largest)
+        found.average(where.top_n)
         wide[time // span * span].widen(found)
     return [_row(time, span, found) for time, found in sorted(wide.items()) if found.score >= where.min_score]
 

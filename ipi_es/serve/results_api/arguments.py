@@ -13,8 +13,8 @@ from starlette.requests import Request
 from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import RequestInvalid
 from ipi_es.results.reading.result_reader import MAX_PAGE
+from ipi_es.serve.results_api.api_parameters import COMMON, Parameter
 from ipi_es.serve.results_api.media_types import is_json
-from ipi_es.serve.results_api.parameters import COMMON, Parameter
 
 SOURCE, SOURCE_TYPE = "source", "source_content_type"
 """Query parameters that stand for a body and its content type."""

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 import ipi_es
+from ipi_es.serve.results_api.api_parameters import COMMON, Parameter
 from ipi_es.serve.results_api.operations import OPERATIONS, ROOTS, Operation
-from ipi_es.serve.results_api.parameters import COMMON, Parameter
 
 Schema = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ipi_es.serve.results_api.parameters import (
+from ipi_es.serve.results_api.api_parameters import (
     BOOLEAN,
     DESC,
     DOUBLE,

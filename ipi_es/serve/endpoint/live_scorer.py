@@ -51,7 +51,7 @@ class LiveScorer:
         if loaded[0] == which:
             self._say(newer)
         elif time.monotonic() >= self._try_again and self._loading.acquire(blocking=False):
-            threading.Thread(target=self._replace, args=(which, load), name="ipi-es-load", daemon=True).start()
+            threading.Thread(target=self._take_up, args=(which, load), name="ipi-es-load", daemon=True).start()
         return loaded[1]
 
     def kept(self, error: IpiEsError) -> PairScorer:
@@ -61,7 +61,7 @@ class LiveScorer:
         self._say(error)
         return self._loaded[1]
 
-    def _replace(self, which: Hashable, load: Callable[[], PairScorer]) -> None:
+    def _take_up(self, which: Hashable, load: Callable[[], PairScorer]) -> None:
         try:
             scorer = load()
         except IpiEsError as error:

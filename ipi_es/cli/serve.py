@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.cli.shared.shell import clock, shell
+from ipi_es.errors import IpiEsError, UsageError
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
@@ -55,15 +56,17 @@ def serve(ctx: click.Context, /, model_dir: Path | None, **given: Any) -> None:
     settings = with_serve_options(here.settings, given)
     if model_dir is None:
         serve_until_stopped(_of_cluster(here, settings))
-    else:
-        serve_until_stopped(of_directory(settings, model_dir))
+        return
+    unused = [f"--{name.replace('_', '-')}" for name in ("anonymous", "product_header") if given[name]]
+    if unused:
+        raise UsageError(f"{' and '.join(unused)} is of no use with --model-dir", hint="leave it out")
+    serve_until_stopped(of_directory(settings, model_dir))
 
 
 def _of_cluster(here: Shell, settings: Settings) -> Server:
     import logging
 
     from ipi_es.config.files.loading import all_of, read_jobs
-    from ipi_es.errors import UsageError
     from ipi_es.serve.server import Server
 
     jobs, bad = read_jobs(settings)
@@ -91,7 +94,6 @@ def of_directory(settings: Settings, model_dir: Path) -> EndpointServer:
 def serve_until_stopped(server: Server | EndpointServer) -> None:
     """Serve until SIGTERM or Ctrl-C, and end the process. Raises IpiEsError if the server fails."""
     from ipi_es.cli.stopping import leave, stopped_by_signals
-    from ipi_es.errors import IpiEsError
 
     stopping = stopped_by_signals()
     with server:

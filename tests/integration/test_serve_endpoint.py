@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +17,7 @@ from typing import Any
 
 import boto3
 import pytest
+import urllib3
 import worker_company as company
 import worker_parts as parts
 from botocore.exceptions import ClientError
@@ -98,6 +105,31 @@ def test_refusals_are_the_clients_own_errors(runtime: Any) -> None:
     with pytest.raises(ClientError) as large:
         runtime.invoke_endpoint(EndpointName="sign-ins", ContentType="text/csv", Body=b"\n" * (26 << 20))
     assert large.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_the_containers_command_serves_until_it_is_stopped(tmp_path: Path) -> None:
+    save_snapshot(DirectoryBlobs(tmp_path / "ml/model"), make_job())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "ipi_es", "sagemaker", "serve", "--root", str(tmp_path / "ml")]
+    environ = {**os.environ, "SAGEMAKER_BIND_TO_PORT": str(port), "IPI_ES_STRICT": "1"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE) as server:
+        try:
+            url, limit = f"http://127.0.0.1:{port}", time.monotonic() + 60
+            while time.monotonic() < limit and server.poll() is None:
+                try:
+                    assert urllib3.request("GET", f"{url}/ping", retries=False).status == 200
+                    break
+                except urllib3.exceptions.HTTPError:
+                    time.sleep(0.1)
+            client = client_of(url)
+            assert len(dots(client.invoke_endpoint(EndpointName="sign-ins", ContentType="text/csv", Body=PAIRS))) == 2
+            with pytest.raises(client.exceptions.ModelError, match="1 rows are malformed"):
+                client.invoke_endpoint(EndpointName="sign-ins", ContentType="text/csv", Body="user1,nowhere\n")
+        finally:
+            server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
 
 
 @pytest.fixture

@@ -50,11 +50,7 @@ def score_folder(source: Path, target: Path, scorer: PairScorer, lines: Lines, m
             with suppress(OSError):
                 part.unlink(missing_ok=True)
     click.echo(f"{malformed.total:,} rows of {len(files):,} files were read, {malformed.count:,} of them malformed.")
-    if failed:
-        raise DataError(
-            f"{len(failed):,} of {len(files):,} files have no answer: {'; '.join(failed)}", hint="mend or remove them"
-        )
-    malformed.say()
+    malformed.say([f"{len(failed):,} of {len(files):,} files can't be read: {'; '.join(failed)}"] if failed else ())
 
 
 def _score_file(file: Path, part: Path, scorer: PairScorer, lines: Lines, malformed: Malformed, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -68,21 +68,21 @@ class Malformed:
             self.first.append(f"{name + ', ' if name else ''}line {row.line}: {row.error}")
         return rows
 
-    def say(self) -> None:
+    def say(self, unread: Sequence[str] = ()) -> None:
         """Print a note if there are malformed rows.
 
-        Raises DataError, with the rows, if ``strict``; UsageError if no row could be scored.
+        Raises DataError if there are sentences on files that are ``unread``, and, with the rows, if ``strict``;
+        UsageError if no row could be scored.
         """
-        if not self.count:
-            return
-        text = f"{self.count:,} of {self.total:,} rows are malformed and not scored"
-        if self.strict:
+        problems, text = list(unread), f"{self.count:,} of {self.total:,} rows are malformed and not scored"
+        if self.count and self.strict:
             more = f"; and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
-            raise DataError(
-                f"{text}: {'; '.join(self.first)}{more}", hint="mend these rows, or score the others without --strict"
-            )
-        click.secho(f"{text} (first: {self.first[0]})", fg="yellow", err=True)
-        if self.count == self.total:
+            problems.append(f"{text}: {'; '.join(self.first)}{more}")
+        elif self.count:
+            click.secho(f"{text} (first: {self.first[0]})", fg="yellow", err=True)
+        if problems:
+            raise DataError("; ".join(problems), hint="mend these, or leave them out")
+        if self.count and self.count == self.total:
             raise UsageError(
                 "no row was scored",
                 hint="write one pair a line: alice,192.0.2.1 (`ipi-es score --help` has the other forms)",

@@ -19,7 +19,6 @@ MAX_BODY = 1 << 20
 MAX_REQUESTS = 40
 """Requests at work at a time: as many as there are threads for handlers."""
 
-
 MAX_HELD = 512 << 20
 """Bytes of all bodies that are being received or worked on: many clients with large ones must not fill the memory."""
 
@@ -39,32 +38,31 @@ class RequestLimits:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        parts: list[bytes] = []
+        received = _Received()
         try:
-            refusal = await self._receive(receive, parts, self._max_body(scope["path"]))
+            refusal = await self._receive(receive, received, self._max_body(scope["path"]))
             if refusal is None and self._at_work >= MAX_REQUESTS:
                 reason = f"{MAX_REQUESTS} requests are at work; ask again"
                 refusal = problem(429, "es_rejected_execution_exception", reason)
             if refusal is None:
-                await self._answer(scope, receive, send, b"".join(parts))
+                await self._answer(scope, receive, send, received.whole())
             else:
                 await refusal(scope, receive, send)
         finally:
-            self._held -= sum(map(len, parts))
+            self._held -= received.length
 
-    async def _receive(self, receive: Receive, parts: list[bytes], most: int) -> Response | None:
-        """Receive a body into ``parts``; return its refusal if it has more than ``most`` bytes, or all have too many.
+    async def _receive(self, receive: Receive, received: _Received, most: int) -> Response | None:
+        """Receive a body; return its refusal if it has more than ``most`` bytes, or all bodies have too many.
 
         A client that goes away sends no more.
         """
-        length, close = 0, {"connection": "close"}
+        close = {"connection": "close"}
         while True:
             message = await receive()
             part = message.get("body", b"")
-            parts.append(part)
-            length += len(part)
+            received.add(part)
             self._held += len(part)
-            if length > most:
+            if received.length > most:
                 return problem(413, "content_too_long_exception", f"the body has more than {most:,} bytes", close)
             if self._held > self._max_held:
                 reason = f"the bodies of all requests have more than {self._max_held:,} bytes; ask again"
@@ -79,6 +77,23 @@ class RequestLimits:
             await self._app(scope, _replayed(body, receive), send)
         finally:
             self._at_work -= 1
+
+
+class _Received:
+    """The parts of a body, and their length, which counts until the request is answered."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.length = 0
+
+    def add(self, part: bytes) -> None:
+        self._parts.append(part)
+        self.length += len(part)
+
+    def whole(self) -> bytes:
+        """Return the body, and forget its parts."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

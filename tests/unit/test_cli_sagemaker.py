@@ -76,7 +76,7 @@ def test_serving_without_a_model_is_an_error(tmp_path: Path) -> None:
 
 def test_the_environment_says_port_and_strictness(tmp_path: Path) -> None:
     plain = SagemakerContainer(tmp_path, {})
-    assert (plain.listen, plain.strict) == ("0.0.0.0:8080", False)
+    assert (plain.listen, plain.strict) == ("0.0.0.0:8080", None)
     given = SagemakerContainer(tmp_path, {"SAGEMAKER_BIND_TO_PORT": "9000", "IPI_ES_STRICT": "1"})
     assert (given.listen, given.strict) == ("0.0.0.0:9000", True)
     for port in ("0", "x", "70000", "²"):

@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_fails_at_the_end_and_the_others_go_on(shelf:
         file.unlink()
     code, said, found = score_batch(shelf, batch, "--content-type", "application/json")
     assert (code, set(found)) == (1, {"c.json.out"})
-    assert "1 of 2 files have no answer: a.json: the request is no JSON" in said
+    assert "1 of 2 files can't be read: a.json: the request is no JSON" in said
 
 
 def test_a_malformed_row_keeps_its_place_and_with_strict_its_file_gets_no_answer(shelf: Path, batch: Path) -> None:

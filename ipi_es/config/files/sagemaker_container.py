@@ -80,9 +80,10 @@ class SagemakerContainer:
         return f"0.0.0.0:{int(text)}"
 
     @property
-    def strict(self) -> bool:
-        """Whether requests with a malformed row are refused."""
-        return self.environ.get(STRICT, "0").lower() not in ("", "0", "false")
+    def strict(self) -> bool | None:
+        """Whether requests with a malformed row are refused; None: the environment doesn't say."""
+        text = self.environ.get(STRICT, "").lower()
+        return text not in ("0", "false") if text else None
 
     def write_failure(self, reason: str) -> None:
         """Write why a training failed to where SageMaker reads it."""

@@ -29,16 +29,15 @@ from ipi_es.worker.pairs.score_sagemaker import Answer, MediaType, request_rows
 if TYPE_CHECKING:
     from ipi_es.worker.pairs.pair_scorer import PairScorer
 
-
 MAX_BODY = 25 << 20
 """Bytes of a request: what SageMaker's real-time endpoints take."""
 
 TRANSFORM_MIB = 6
 """MiB that a batch transform is advised to put into one request, as SageMaker does by default."""
 
-SMALL_BODY = 4_096
-"""Bytes up to which a request is answered in the server's own thread, in less than a millisecond: threads that score
-large requests would let another one wait for its turn several times."""
+SMALL_BODY = 512
+"""Bytes up to which a request, of a few pairs, is answered in the server's own thread, in a millisecond or two: beside
+threads that score large requests, another thread would wait for its turn several times."""
 
 BLOCK_ROWS = 4_096
 """Rows of a large request that are scored together; other requests get their turn in between."""
@@ -48,9 +47,6 @@ MOST_NAMED = 10
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 SNAPSHOT = "X-Ipi-Es-Snapshot"
-_ORIGINAL = 424
-"""HTTP status of the runtime API where the container refused a request (ModelError)."""
-
 STATUSES: tuple[tuple[type[IpiEsError], int], ...] = (
     (EndpointUnknown, 404),
     (DataError, 400),
@@ -60,6 +56,15 @@ STATUSES: tuple[tuple[type[IpiEsError], int], ...] = (
     (ClusterError, 503),
 )
 """HTTP status of an error, by the first class that it is of; 500 for any other."""
+
+
+_RUNTIME = {
+    401: (401, "AccessDeniedException"),
+    403: (403, "AccessDeniedException"),
+    404: (400, "ValidationError"),
+    503: (503, "ServiceUnavailable"),
+}
+"""Status of a refusal → status and error of the runtime API; it gives any other as ModelError."""
 
 
 class Scorers(Protocol):
@@ -178,8 +183,6 @@ def _refusal(status: int, error: IpiEsError) -> Response:
 def _as_runtime(response: Response) -> Response:
     """Return a container's refusal as the runtime API gives it: boto3 raises its ModelError or ValidationError."""
     status, text = response.status_code, bytes(response.body).decode()
-    kinds = {401: (401, "AccessDeniedException"), 403: (403, "AccessDeniedException"), 404: (400, "ValidationError")}
-    kind = kinds.get(status, (503, "ServiceUnavailable") if status == 503 else (_ORIGINAL, "ModelError"))
+    given, kind = _RUNTIME.get(status, (424, "ModelError"))
     body: dict[str, Any] = {"Message": text, "OriginalStatusCode": status, "OriginalMessage": text}
-    headers = {"x-amzn-ErrorType": kind[1]}
-    return JSONResponse(body, status_code=kind[0], headers=headers)
+    return JSONResponse(body, status_code=given, headers={"x-amzn-ErrorType": kind})

@@ -19,6 +19,10 @@ _ROUND = re.compile(r"/([smhdw])$")
 EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
 """[0001-01-01, 10000-01-01) in epoch seconds: times whose year has four digits, here and on the servers."""
 
+_UNITS = ((100_000_000_000_000_000, 1_000_000_000), (100_000_000_000_000, 1_000_000), (100_000_000_000, 1_000))
+"""(minimum, units per second): numbers this large are epoch nanoseconds, microseconds, milliseconds. In the next larger
+unit each would be later than the year 5000."""
+
 
 def to_ms(seconds: int) -> int:
     """Return epoch milliseconds, as documents hold times, of epoch seconds."""
@@ -87,6 +91,23 @@ def _parse_iso(text: str) -> int:
     except ValueError:
         raise _not_a_time(text) from None
     return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // timedelta(milliseconds=1)
+
+
+def row_time(text: str) -> int | None:
+    """Return epoch seconds of a time in a file of rows; None for other texts.
+
+    ISO 8601 (UTC if it names no zone), or epoch seconds, milliseconds, microseconds or nanoseconds.
+    """
+    try:
+        try:
+            value = float(text)
+        except ValueError:
+            parsed = datetime.fromisoformat(text.upper().removesuffix(" UTC"))
+            return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+        seconds = int(value) // next((unit for least, unit in _UNITS if abs(value) >= least), 1)
+    except (ValueError, OverflowError):  # nan and inf too
+        return None
+    return seconds if abs(seconds) < LATEST else None
 
 
 def _not_a_time(text: str) -> UsageError:

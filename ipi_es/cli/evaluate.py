@@ -1,10 +1,11 @@
-"""`ipi-es evaluate`: measure how well attacks are separated from real events, beside three reference methods."""
+"""`ipi-es evaluate`: measure how well attacks are separated from real events, beside reference methods."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,18 +14,39 @@ from ipi_es.errors import UsageError
 
 if TYPE_CHECKING:
     from ipi_es.config.hyperparameters import Hyperparameters
-    from ipi_es.evaluation.evaluation import Evaluation, EvaluationSettings
+    from ipi_es.evaluation.evaluation import BegunTraining, Evaluation, EvaluationSettings
     from ipi_es.evaluation.evaluation_events import EvaluationEvents
-    from ipi_es.evaluation.protocol import EvaluationWindow, FixedDates
+    from ipi_es.evaluation.event_columns import EventColumns
+    from ipi_es.evaluation.protocol import FixedDates
     from ipi_es.networks.network_file import NetworkFile
 
 TRAININGS = 3
 """Default number of trainings. One alone is noisy: by chance it found a quarter or a third of the same attacks."""
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_EVENTS = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+COLUMNS = {
+    "time": "Column of the events' time. Default: timestamp, or @timestamp.",
+    "entity": "Column of the entity: a user, an account, a service. Default: entity.",
+    "ip": "Column of the IP address. Default: ip.",
+    "group": "Column of the entity's organisation. Default: group, where there is one.",
+    "label": "Column of the labels of attacks. Default: label, where there is one.",
+    "operator": "Column of the address's network operator: 64496 or AS64496. Default: none.",
+    "country": "Column of the address's country, two letters. Default: none.",
+    "count": "Column of the number of events that a row stands for. Default: none, each is one.",
+}
+"""Help of the option --…-column for each meaning of a column."""
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def column_options(function: F) -> F:
+    """Add an option for the name of each column."""
+    for meaning, text in reversed(COLUMNS.items()):
+        function = click.option(f"--{meaning}-column", metavar="NAME", help=text)(function)
+    return function
 
 
 @click.command()
-@click.argument("events", required=False, type=_FILE)
+@click.argument("events", required=False, type=_EVENTS)
 @click.option("--job", "job_name", help="Evaluate on the events of a job's index instead of a file.")
 @click.option("--start", help="With --job: begin, inclusive (ISO 8601 or now-365d). Default: the job's first event.")
 @click.option("--end", default="now", show_default=True, help="With --job: end, exclusive.")
@@ -66,6 +88,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="DAYS",
     help="With --first-test. Days from one test's begin to the next one's.",
 )
+@column_options
 @click.option("--json", "as_json", is_flag=True, help="A last line of JSON with all figures.")
 @click.option(
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="A picture: .png, .svg or .pdf (needs matplotlib)."
@@ -73,6 +96,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.pass_context
 def evaluate(
     ctx: click.Context,
+    /,
     events: Path | None,
     job_name: str | None,
     start: str | None,
@@ -86,13 +110,15 @@ def evaluate(
     step: int | None,
     as_json: bool,
     plot: Path | None,
+    **columns: str | None,
 ) -> None:
-    """Measure which attacks the network, its history and three references find among EVENTS.
+    """Measure which attacks the network, its history and five references find among EVENTS.
 
     EVENTS is CSV with a header or JSON lines, plain or gzip, with timestamp, entity, ip and, if known, group (the
-    entity's organisation) and label. Eight windows in time are each trained, calibrated and tested; attacks of seven
-    kinds are injected beside the normal rows of a test. Events with labels are measured by their labels instead. The
-    table says ROC-AUC / share of attacks found at 1 % false positives.
+    entity's organisation) and label; - is standard input. Columns of other names, and those of operator, country and
+    count, are named by options. Up to eight windows in time, of three days of events or more, are each trained,
+    calibrated and tested; attacks of seven kinds are injected beside the normal rows of a test. Events with labels are
+    measured by their labels instead. The table says ROC-AUC / share of attacks found at 1 % false positives.
 
     Example: ipi-es evaluate sign-ins.csv.gz --networks asn.csv.gz --plot roc.png --json
     """
@@ -102,14 +128,21 @@ def evaluate(
 
     from ipi_es.evaluation.evaluation_events import prepared
     from ipi_es.evaluation.evaluation_report import as_json as figures
+    from ipi_es.evaluation.event_columns import EventColumns
     from ipi_es.extras import EVALUATE, TRAIN, require
     from ipi_es.networks.network_file import NetworkFile
 
     if (events is None) == (job_name is None):
         raise UsageError("give a file of events or --job, one of them", hint="ipi-es evaluate sign-ins.csv.gz")
     dates = _dates(first_test, step)
-    if attacks_only and networks is None and job_name is None:
-        raise UsageError("--networks-for-attacks-only needs --networks", hint="name a file with --networks")
+    names = EventColumns.named({option.removesuffix("_column"): name for option, name in columns.items()})
+    if job_name is not None and names != EventColumns():
+        raise UsageError("a job's file names its fields", hint="leave the options --…-column out with --job")
+    known = networks is not None or job_name is not None or names.operator is not None or names.country is not None
+    if attacks_only and not known:
+        raise UsageError(
+            "--networks-for-attacks-only needs --networks", hint="name a file with --networks, or --operator-column"
+        )
     require("the evaluation", TRAIN, *([] if plot is None else [EVALUATE]))
     if plot is not None:
         from ipi_es.evaluation.plot import require_writable
@@ -117,7 +150,7 @@ def evaluate(
         require_writable(plot)
     # TensorFlow warns when many trainings in one process each compile their loop
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    given = _from_file(events) if events else _from_job(ctx, str(job_name), start, end)
+    given = _from_file(events, names) if events else _from_job(ctx, str(job_name), start, end)
     rows = prepared(given.events)
     _say_what_was_read(rows)
     files = given.networks if networks is None else (NetworkFile(networks),)
@@ -164,11 +197,11 @@ class _EvaluationInput:
     """Network files that the job names."""
 
 
-def _from_file(path: Path) -> _EvaluationInput:
+def _from_file(path: Path, columns: EventColumns) -> _EvaluationInput:
     from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.evaluation.reading import read_events
 
-    return _EvaluationInput(read_events(path), Hyperparameters())
+    return _EvaluationInput(read_events(path, columns), Hyperparameters())
 
 
 def _from_job(ctx: click.Context, name: str, start: str | None, end: str) -> _EvaluationInput:
@@ -213,6 +246,9 @@ def _say_what_was_read(events: EvaluationEvents) -> None:
         f"{len(events):,} rows (unique by entity, address and day{attacks}) of {len(events.entities):,} entities "
         f"from {len(events.addresses):,} addresses."
     )
+    if events.context is not None:
+        known = events.context.known().sum(axis=0).tolist()
+        click.echo("The events name the operators of {:,} of these addresses and the countries of {:,}.".format(*known))
     if events.malformed:
         left = ", ".join(f"{count:,} with {reason.replace('_', ' ')}" for reason, count in events.malformed.items())
         click.secho(f"Left out: {left}.", fg="yellow", err=True)
@@ -251,14 +287,15 @@ def _settings(
 def _run(events: EvaluationEvents, settings: EvaluationSettings) -> Evaluation:
     from ipi_es.evaluation.evaluation import TRAINED
     from ipi_es.evaluation.evaluation import evaluate as measure
-    from ipi_es.evaluation.protocol import WINDOWS
 
     with progress_bar() as bars:
-        task = bars.add_task("Evaluating", total=WINDOWS * settings.trainings * len(TRAINED), note="")
+        task = bars.add_task("Evaluating", total=None, note="")
 
-        def on_progress(name: str, window: EvaluationWindow, number: int) -> None:
-            done = (window.number * settings.trainings + number) * len(TRAINED) + TRAINED.index(name)
-            bars.update(task, completed=done, note=f"window {window.number + 1}: {name}")
+        def on_progress(begun: BegunTraining) -> None:
+            trainings = settings.trainings * len(TRAINED)
+            done = begun.window.number * trainings + begun.number * len(TRAINED) + TRAINED.index(begun.scorer)
+            note = f"window {begun.window.number + 1}: {begun.scorer}"
+            bars.update(task, completed=done, total=begun.windows * trainings, note=note)
 
         return measure(events, settings, on_progress)
 

@@ -77,7 +77,8 @@ def score(
     Takes CSV (`alice,192.0.2.1`, no header) or JSON lines (`{"entity": "alice", "ip": "192.0.2.1"}`, or SageMaker's
     `{"features": ["alice", "192.0.2.1"]}`) and answers in the same form: compatibility (high = usual), probability
     (small = unusual) and how much history the entity has; SageMaker's form has `dot_product` too, the network's
-    log-odds without history. CSV columns: entity, ip, compatibility, probability, history class, error.
+    log-odds without history against as many sampled pairs as real ones (below 0: more probably a sampled one). CSV
+    columns: entity, ip, compatibility, probability, history class, error.
 
     With --content-type or --accept, requests and answers are SageMaker's:
     `{"instances": [{"features": ["alice", "192.0.2.1"]}]}` gives `{"predictions": [{"dot_product": 3.1}]}`. JOB may be

@@ -54,7 +54,7 @@ def score_folder(source: Path, target: Path, scorer: PairScorer, lines: Lines, m
 
 
 def _score_file(file: Path, part: Path, scorer: PairScorer, lines: Lines, malformed: Malformed, name: str) -> None:
-    from ipi_es.ipinsights.sagemaker.csv_pairs import opened
+    from ipi_es.ipinsights.sagemaker.line_files import opened
 
     with opened(file) as text, part.open("w", encoding="utf-8", newline="") as out:
         for block in lines.scored(scorer, text, malformed, name):

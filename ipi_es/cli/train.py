@@ -30,13 +30,14 @@ def _underscored(name: str) -> str:
 @click.option(
     "--csv",
     metavar="FILE",
-    help="Train on pairs instead of a job's events: a headerless CSV of entity,ip, plain or gzip, a folder of them, or "
-    "- for standard input.",
+    help="Train on pairs instead of a job's events: a headerless CSV of entity,ip or entity,ip,time, plain or gzip, a "
+    "folder of them, or - for standard input.",
 )
 @click.option(
     "--validation",
     metavar="FILE",
-    help="With --csv. Pairs to measure and calibrate on, as --csv takes them; default: a tenth of the rows, by chance.",
+    help="With --csv. Rows to measure and calibrate on, as --csv takes them; default: a tenth of the rows, by chance; "
+    "of rows with times those of the last days.",
 )
 @click.option(
     "--snapshots",
@@ -73,16 +74,17 @@ def train(
     JOB is a job's file, or the job_id of one that ipi-es.yml names. Scoring then begins at the end of what was learned.
 
     With --csv, no cluster and no job's file are needed: the pure network (architecture ip_insights) is trained on pairs
-    as SageMaker's IP Insights is, with its hyperparameters and its log lines. A CSV has no times: there is no history
-    to join with, all rows count as of the day before --end, and rows to measure on are drawn by chance, which flatters.
-    JOB is then only the snapshot's name, ip-insights if left out.
+    as SageMaker's IP Insights is, with its hyperparameters and its log lines. Rows of entity,ip have no times: there is
+    no history to join with, all rows count as of the day before --end, and rows to measure on are drawn by chance,
+    which flatters. With the time in a third column (ISO 8601 or epoch) the network is joined with its history
+    (architecture hybrid), and measured on the last days. JOB is only the snapshot's name, ip-insights if left out.
 
     Example: ipi-es train jobs/logins.yml --end 2026-05-01
     """
     chosen = {name: value for name, value in given.items() if value is not None}
     if csv is not None:
         if start is not None:
-            raise UsageError("--start is of no use with --csv", hint="a CSV has no times: leave rows out of the file")
+            raise UsageError("--start is of no use with --csv", hint="leave earlier rows out of the file")
         if from_scratch:
             raise UsageError(
                 "--from-scratch is of no use with --csv", hint="leave it out: --csv always trains from scratch"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ipi_es.cli.shared.shell import clock
-from ipi_es.config.files.hyperparameter_files import SAGEMAKER, read_hyperparameters
+from ipi_es.config.files.hyperparameter_files import COUNTERPARTS, SAGEMAKER, read_hyperparameters
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import SnapshotError, UsageError
 from ipi_es.extras import TRAIN, require
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
     from ipi_es.config.hyperparameters import Hyperparameters
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
-    from ipi_es.worker.training.channel_training import Channels
+    from ipi_es.worker.training.channel_training import Channels, LearnedPairs
 
 NAME = "ip-insights"
 """Name under which the snapshot of a training without a job is stored."""
 
-OPTIONS = (*SAGEMAKER, "seed", "deterministic")
+OPTIONS = (*SAGEMAKER, "architecture", "seed", "deterministic")
 """Hyperparameters with an option of their own; a file may set all of them."""
-
-OTHER_MEANING = ("learning_rate", "weight_decay")
-"""Hyperparameters whose values are for SageMaker's optimizer and have another effect with the one used here."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -41,6 +38,9 @@ def hyperparameter_options(function: F) -> F:
     for name in reversed(OPTIONS):
         field = Hyperparameters.model_fields[name]
         text = f"With --csv. {field.description} Default: {str(field.default).lower()}."
+        if name in COUNTERPARTS:
+            default = COUNTERPARTS[name].adam
+            text = f"With --csv. As for SageMaker's Adam; translated for row-wise Adagrad. Default: {default:g}."
         if name == "deterministic":
             function = click.option(f"--{name}", is_flag=True, default=None, help=text)(function)
         else:
@@ -61,55 +61,64 @@ def train_csv(
 ) -> None:
     """Train on the `train` channel, store a snapshot in a directory, and print the lines of SageMaker's log.
 
-    Raises UsageError without a directory or for architecture ``hybrid``; SnapshotError if the directory can't be made.
+    Rows with times train architecture ``hybrid``, as a job does, unless another one is given. Raises UsageError without
+    a directory, or for ``hybrid`` without times; SnapshotError if the directory can't be made.
     """
+    from ipi_es.worker.training.channel_training import Channels, learn_pairs
+
     require("training", TRAIN)
     directory = directory or surroundings.settings.snapshots.directory
     if directory is None:
         raise UsageError("--csv needs a directory for the snapshot", hint="name one: --snapshots DIR")
-    settings = read_hyperparameters(hyperparameters, given)
-    if settings.architecture != "ip_insights":
-        raise UsageError(
-            "a CSV has no times, and architecture hybrid learns from the order of days",
-            hint="leave architecture out, or train a job on events with times: ipi-es train JOB",
-        )
-    changed = [each for each in OTHER_MEANING if each in settings.model_fields_set]
-    if changed:
-        _note(
-            f"{' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} for another optimizer than SageMaker's: "
-            "without a reason to, leave the default"
-        )
+    read_hyperparameters(hyperparameters, given)  # mistakes are said before hours of reading
     safe_name(name or NAME)
-    _make(directory)  # fails now, not after hours of training
+    _make(directory)
+    channels = Channels.read(Path(csv), None if validation is None else Path(validation))
+    read = read_hyperparameters(hyperparameters, given, "hybrid" if channels.timed else "ip_insights")
+    _require_fitting(channels, read.used, end)
+    _say_read(channels)
+    for note in read.notes:
+        _note(note)
     now = clock()
     day_end = parse_time(end, now=now) // SECONDS["d"] * SECONDS["d"]
-    _train(name or NAME, csv, validation, directory=directory, settings=settings, day_end=day_end, now=now)
+    measured_on = _measured_on(channels)
+    learned = learn_pairs(name or NAME, channels, read.used, day_end, _metric_printer(read.used))
+    del channels  # the rows are large, and so are the bytes written next
+    _store(learned, measured_on, directory, now)
 
 
-def _train(
-    name: str, csv: str, validation: str | None, *, directory: Path, settings: Hyperparameters, day_end: int, now: int
-) -> None:
+def _require_fitting(channels: Channels, settings: Hyperparameters, end: str) -> None:
+    if channels.timed and end != "now":
+        raise UsageError("--end is of no use: the rows have times", hint="leave it out, or later rows out of the file")
+    if not channels.timed and settings.architecture == "hybrid":
+        raise UsageError(
+            "rows without times, and architecture hybrid learns from the order of days",
+            hint="give the time in a third column, entity,ip,time; or leave architecture out",
+        )
+
+
+def _measured_on(channels: Channels) -> str:
+    if channels.validation is not None:
+        return "rows of the validation channel"
+    return "rows of the last days" if channels.timed else "rows held out by chance"
+
+
+def _store(learned: LearnedPairs, measured_on: str, directory: Path, now: int) -> None:
     from ipi_es.state.directory_blobs import DirectoryBlobs
-    from ipi_es.worker.training.channel_training import Channels, learn_pairs
     from ipi_es.worker.training.job_training import store_parts
 
-    channels = Channels.read(Path(csv), None if validation is None else Path(validation))
-    _say_read(channels)
-    learned = learn_pairs(name, channels, settings, day_end, _metric_printer(settings))
-    del channels  # the rows are large, and so are the bytes written next
     network = learned.snapshot.network
     snapshot_id, _ = store_parts(DirectoryBlobs(directory), learned.snapshot, learned.history, now)
     click.echo(
         f"Trained on {network.about['rows']:,} rows: {network.about['entities']:,} entities, "
         f"{network.about['addresses']:,} addresses."
     )
-    where = "rows of the validation channel" if validation else "rows held out by chance"
     metrics = network.metrics
     click.echo(
         f"Snapshot {snapshot_id}: validation:discriminator_auc {metrics['discriminator_auc']:.4f}, calibrated on "
-        f"{int(metrics['calibration_rows']):,} {where}."
+        f"{int(metrics['calibration_rows']):,} {measured_on}."
     )
-    click.echo(f"Next: ipi-es score {name} --snapshot {directory}")
+    click.echo(f"Next: ipi-es score {learned.snapshot.job_id} --snapshot {directory}")
 
 
 def _make(directory: Path) -> None:
@@ -124,7 +133,7 @@ def _say_read(channels: Channels) -> None:
     for channel, column in (("train", channels.train), ("validation", channels.validation)):
         if column is not None and column.left_out.total:
             _note(f"{channel}: {column.left_out.total:,} rows are left out: {column.left_out.said()}")
-    if channels.validation is None:
+    if channels.validation is None and not channels.timed:
         _note(
             "the rows to measure on are drawn from the training's: later events will score lower; "
             "give them with --validation to know by how much"

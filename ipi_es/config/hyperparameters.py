@@ -177,6 +177,11 @@ class Hyperparameters(Section):
             self.random_negative_sampling_rate + self.hard_negative_sampling_rate + self.operator_negative_sampling_rate
         )
 
+    @property
+    def negatives(self) -> int:
+        """Negatives for each real pair in training, of all kinds."""
+        return self.sampled_addresses + self.shuffled_negative_sampling_rate
+
     def replaced(self, **changes: Any) -> Hyperparameters:
         """Return these with some values changed. Raises ValueError for a value outside its range."""
         return Hyperparameters(**{**self.model_dump(), **changes})

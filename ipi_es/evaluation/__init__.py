@@ -1,1 +1,1 @@
-"""Measures how well attacks are distinguished from real events: one protocol for the product and three references."""
+"""Measures how well attacks are distinguished from real events: one protocol for the product and the references."""

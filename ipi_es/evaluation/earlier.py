@@ -60,17 +60,23 @@ def before(time: NDArray[np.int64], test: int, state: State) -> NDArray[np.int64
 
 
 class EarlierRows:
-    """Counts rows by key and time."""
+    """Counts events by key and time."""
 
-    def __init__(self, key: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
-        """Take key uint64[n] and time int64[n] of the rows, in any order."""
+    def __init__(
+        self, key: NDArray[np.uint64], time: NDArray[np.int64], count: NDArray[np.int64] | None = None
+    ) -> None:
+        """Take key uint64[n], time int64[n] and number of events int64[n] of the rows, in any order; None: one each."""
         self._keys, code = np.unique(key, return_inverse=True)
         self._first = int(time.min(initial=0))
         self._width = int(time.max(initial=0)) - self._first + 2
-        self._rows = np.sort(packed_pairs(code, time - self._first, self._width))
+        rows = packed_pairs(code, time - self._first, self._width)
+        order = np.argsort(rows)
+        self._rows = rows[order]
+        each = np.ones(len(rows), dtype=np.int64) if count is None else count[order]
+        self._sums = np.concatenate([[0], np.cumsum(each)])
 
     def count(self, key: NDArray[np.uint64], until: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return int64[n]: the number of rows with key[i] (uint64[n]) before until[i] (int64[n])."""
+        """Return int64[n]: the number of events with key[i] (uint64[n]) before until[i] (int64[n])."""
         if not len(self._keys):
             return np.zeros(len(key), dtype=np.int64)
         code = np.minimum(np.searchsorted(self._keys, key), len(self._keys) - 1)
@@ -78,12 +84,12 @@ class EarlierRows:
         offset = np.clip(until - self._first, 0, self._width - 1)
         begin = np.searchsorted(self._rows, packed_pairs(code, 0, self._width))
         end = np.searchsorted(self._rows, packed_pairs(code, offset, self._width))
-        return np.where(found, end - begin, 0)
+        return np.where(found, self._sums[end] - self._sums[begin], 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EarlierCounts:
-    """Numbers of earlier rows for n pairs, by level."""
+    """Numbers of earlier events for n pairs, by level."""
 
     pair: NDArray[np.int64]  # [n, levels]: of the entity in the network
     network: NDArray[np.int64]  # [n, levels]: of all entities in the network
@@ -93,18 +99,24 @@ class EarlierCounts:
 
 
 class Counter:
-    """Counts the rows of one window that references may use."""
+    """Counts the events of one window that references may use."""
 
-    def __init__(self, keys: Keys, hashes: NDArray[np.uint64], time: NDArray[np.int64]) -> None:
-        """Take the keys of the rows' addresses, the entity hashes uint64[n] and times int64[n]."""
+    def __init__(
+        self,
+        keys: Keys,
+        hashes: NDArray[np.uint64],
+        time: NDArray[np.int64],
+        count: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Take the rows' address keys, entity hashes uint64[n], times int64[n], events int64[n] (None: one each)."""
         pairs = keys.of_entities(hashes)
-        self._networks = [EarlierRows(keys.key[:, level], time) for level in range(keys.key.shape[1])]
-        self._pairs = [EarlierRows(pairs[:, level], time) for level in range(keys.key.shape[1])]
-        self._entities = EarlierRows(hashes, time)
-        self._times = np.sort(time)
+        self._networks = [EarlierRows(keys.key[:, level], time, count) for level in range(keys.key.shape[1])]
+        self._pairs = [EarlierRows(pairs[:, level], time, count) for level in range(keys.key.shape[1])]
+        self._entities = EarlierRows(hashes, time, count)
+        self._all = EarlierRows(np.zeros(len(time), dtype=np.uint64), time, count)
 
     def counted(self, keys: Keys, hashes: NDArray[np.uint64], until: NDArray[np.int64]) -> EarlierCounts:
-        """Count the rows before ``until`` int64[n] for the pairs (hashes[i], address i)."""
+        """Count the events before ``until`` int64[n] for the pairs (hashes[i], address i)."""
         pairs = keys.of_entities(hashes)
         pair = [each.count(pairs[:, level], until) for level, each in enumerate(self._pairs)]
         network = [each.count(keys.key[:, level], until) for level, each in enumerate(self._networks)]
@@ -112,6 +124,6 @@ class Counter:
             pair=np.where(keys.known, np.stack(pair, axis=1), 0),
             network=np.where(keys.known, np.stack(network, axis=1), 0),
             entity=self._entities.count(hashes, until),
-            total=np.searchsorted(self._times, until),
+            total=self._all.count(np.zeros(len(until), dtype=np.uint64), until),
             known=keys.known,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -12,12 +13,15 @@ import numpy as np
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import NotEnoughHistory, UsageError
 from ipi_es.evaluation.attacks import Attacks, AttackSources, injected, labelled
-from ipi_es.evaluation.counts_scorer import counts
 from ipi_es.evaluation.evaluation_events import NORMAL, EvaluationEvents
+from ipi_es.evaluation.event_context import context_of
 from ipi_es.evaluation.measures import ScorerFigures, Scores, calibration, mean_of, measured
 from ipi_es.evaluation.product import LookUp, hybrid, ip_insights, sagemaker_like
 from ipi_es.evaluation.protocol import EvaluationWindow, FixedDates, Parts, parts, windows
-from ipi_es.evaluation.seen_scorer import seen
+from ipi_es.evaluation.references.counts_scorer import counts
+from ipi_es.evaluation.references.freeman_scorer import freeman
+from ipi_es.evaluation.references.rare_scorer import rare
+from ipi_es.evaluation.references.seen_scorer import seen
 from ipi_es.evaluation.trial import NORMAL_ROWS, Trial, TrialPairs
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 
@@ -30,14 +34,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCORERS = ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like")
+SCORERS = ("hybrid", "ip_insights", "seen", "counts", "freeman", "rare", "sagemaker_like")
 """The product's two architectures, then the references."""
 TRAINED = ("hybrid", "ip_insights", "sagemaker_like")
 """Scorers that are trained with random numbers; the others are deterministic."""
+COUNTING = {"seen": seen, "counts": counts, "freeman": freeman, "rare": rare}
+"""The references without training."""
 SEEDS = 2**63
 """Seeds are below this number; they wrap around to 0."""
-Report: TypeAlias = Callable[[str, EvaluationWindow, int], None]
-"""Called before each scorer of TRAINED begins a window: its name, the window, the training's number from 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunTraining:
+    """A training that begins: in one of the ``windows``, of a scorer of TRAINED; its number from 0."""
+
+    window: EvaluationWindow
+    windows: int
+    scorer: str
+    number: int
+
+
+Report: TypeAlias = Callable[[BegunTraining], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +89,7 @@ class Evaluation:
     labelled: bool
 
 
-def _ignore(_name: str, _window: EvaluationWindow, _number: int) -> None:
+def _ignore(_begun: BegunTraining) -> None:
     """Ignore the report."""
 
 
@@ -95,7 +112,7 @@ def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Rep
             hint="leave --first-test and --step out",
         )
     _require_two_sides(events)
-    look_up = settings.look_up
+    look_up = context_of(events, settings.look_up)
     context = look_up(events.addresses) if look_up is not None else None
     sources = AttackSources(settings.announced, settings.attackers, context)
     used: list[EvaluationWindow] = []
@@ -103,15 +120,17 @@ def evaluate(events: EvaluationEvents, settings: EvaluationSettings, report: Rep
     runs = {name: settings.trainings if name in TRAINED else 1 for name in SCORERS}
     found: dict[str, list[list[Scores]]] = {name: [[] for _ in range(count)] for name, count in runs.items()}
     probability: list[NDArray[np.float64]] = []
-    for window in windows(int(days.min()), int(days.max()) + 1, contiguous=by_label, dates=settings.dates):
+    measurable = windows(int(days.min()), int(days.max()) + 1, contiguous=by_label, dates=settings.dates)
+    for window in measurable:
         cut = parts(events, window)
         attacks = labelled(events, cut) if by_label else injected(events, window, cut, sources)
-        trial = _trial(events, window, cut, attacks, settings)
+        trial = _trial(events, window, cut, attacks, settings, look_up if settings.context_for_scorers else None)
         if not len(cut.normal):
-            left_out.append((window, "no test row of an entity with 5 training rows"))
+            rows = window.known_rows
+            left_out.append((window, f"no test row of an entity with {rows} training row{'s' * (rows != 1)}"))
             continue
         try:
-            scored, p = _scored(trial, settings, report)
+            scored, p = _scored(trial, settings, partial(BegunTraining, window, len(measurable)), report)
         except NotEnoughHistory as error:
             left_out.append((window, error.message))
             continue
@@ -137,9 +156,8 @@ def _trial(
     cut: Parts,
     attacks: dict[str, Attacks],
     settings: EvaluationSettings,
+    look_up: LookUp | None,
 ) -> Trial:
-    look_up = settings.look_up if settings.context_for_scorers else None
-
     def asked(each: Attacks) -> TrialPairs:
         context = None if look_up is None else look_up(each.addresses)
         return TrialPairs(events.entity[each.row], each.addresses, events.time[each.row], context)
@@ -157,22 +175,25 @@ def _trial(
 
 
 def _scored(
-    trial: Trial, settings: EvaluationSettings, report: Report
+    trial: Trial, settings: EvaluationSettings, begun: Callable[[str, int], BegunTraining], report: Report
 ) -> tuple[dict[str, list[Scores]], list[NDArray[np.float64]]]:
-    """Return (scores by scorer, p of the normal rows float64[n]), one item per training; untrained scorers have one."""
+    """Return (scores by scorer, p of the normal rows float64[n]), one item per training; untrained scorers have one.
+
+    ``begun`` takes the scorer's name and the training's number; ``report`` gets its result before each training.
+    """
     look_up = settings.look_up if settings.context_for_scorers else None
-    scores: dict[str, list[Scores]] = {"seen": [seen(trial)], "counts": [counts(trial)]}
+    scores: dict[str, list[Scores]] = {name: [score(trial)] for name, score in COUNTING.items()}
     scores |= {name: [] for name in TRAINED}
     probability = []
     for number in range(settings.trainings):
         hyperparameters = settings.hyperparameters.replaced(seed=(settings.hyperparameters.seed + number) % SEEDS)
-        report("hybrid", trial.window, number)
+        report(begun("hybrid", number))
         product = hybrid(trial, hyperparameters, look_up)
         scores["hybrid"].append(product.scores)
         probability.append(product.probability)
-        report("ip_insights", trial.window, number)
+        report(begun("ip_insights", number))
         scores["ip_insights"].append(ip_insights(trial, hyperparameters, look_up))
-        report("sagemaker_like", trial.window, number)
+        report(begun("sagemaker_like", number))
         scores["sagemaker_like"].append(sagemaker_like(trial, hyperparameters.seed))
     return scores, probability
 
@@ -203,7 +224,7 @@ def _require_some(
         _, why = left_out[0]
         raise NotEnoughHistory(
             f"none of the {len(left_out)} windows can be measured; the first: {why}",
-            hint="evaluate on more events or a longer time: entities need at least 5 rows before a test",
+            hint="evaluate on more events or a longer time: entities need rows before a test",
         )
     if not any(len(odd) for scores in found["hybrid"][0] for odd in scores.attacks.values()):
         raise NotEnoughHistory(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ipi_es.addresses import from_words, words
+from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.history.deltas import DAY
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class EvaluationEvents:
     """Whether the events have labels at all."""
     malformed: dict[str, int] = field(default_factory=dict)
     """Rows that were left out, by reason."""
+    count: NDArray[np.int64] | None = None
+    """[n]: events that each row stands for, at least 1; None: one each."""
+    context: AddressContext | None = None
+    """Operator and country of the m addresses, as the events have them; None where they have neither."""
 
     def __len__(self) -> int:
         return len(self.time)
@@ -55,17 +60,14 @@ class EvaluationEvents:
 
     def take(self, rows: NDArray[np.intp]) -> EvaluationEvents:
         """Return some of the rows; the vocabularies are unchanged."""
-        return EvaluationEvents(
+        return replace(
+            self,
             time=self.time[rows],
-            entities=self.entities,
             entity=self.entity[rows],
-            addresses=self.addresses,
             ip=self.ip[rows],
             group=self.group[rows],
             label=self.label[rows],
-            labels=self.labels,
-            labelled=self.labelled,
-            malformed=self.malformed,
+            count=None if self.count is None else self.count[rows],
         )
 
 
@@ -81,18 +83,24 @@ def of_job(events: TrainingEvents, malformed: dict[str, int]) -> EvaluationEvent
         group=np.full(len(rows), NO_GROUP, dtype=np.int32),
         label=np.full(len(rows), NORMAL, dtype=np.int32),
         malformed=malformed,
+        context=events.context,
     )
 
 
 def prepared(events: EvaluationEvents) -> EvaluationEvents:
     """Apply the protocol's first step: time order, one row per (entity, address, UTC day), limited rows per entity.
 
-    Equal addresses get one index. Rows with different labels stay separate. The rows of an entity above the limit are
-    sampled from its normal rows; attacks are all kept.
+    Equal addresses get one index. Rows with different labels stay separate; where rows have counts, those of rows that
+    become one are added up. The rows of an entity above the limit are sampled from its normal rows; attacks are all
+    kept.
     """
     events = _one_index_per_address(events.take(np.argsort(events.time, kind="stable")))
     keys = np.stack([events.day, events.entity, events.ip, events.label], axis=1)
-    _, first = np.unique(keys, axis=0, return_index=True)
+    _, first, place = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    if events.count is not None:
+        total = np.zeros(len(first), dtype=np.int64)
+        np.add.at(total, place.ravel(), events.count)
+        events = replace(events, count=total[place.ravel()])
     events = events.take(np.sort(first))
     rng = np.random.default_rng(_CHOICE_SEED)
     keep = np.ones(len(events), dtype=np.bool_)
@@ -108,15 +116,15 @@ def prepared(events: EvaluationEvents) -> EvaluationEvents:
 def _one_index_per_address(events: EvaluationEvents) -> EvaluationEvents:
     high, low = words(events.addresses)
     unique, place = np.unique(np.stack([high, low], axis=1), axis=0, return_inverse=True)
-    return EvaluationEvents(
-        time=events.time,
-        entities=events.entities,
-        entity=events.entity,
+    place, context = place.ravel(), events.context
+    if context is not None:
+        merged = AddressContext.none(len(unique))
+        np.maximum.at(merged.operator, place, context.operator)  # a known value replaces an unknown one (0)
+        np.maximum.at(merged.country, place, context.country)
+        context = merged
+    return replace(
+        events,
         addresses=from_words(unique[:, 0], unique[:, 1]),
-        ip=place.ravel()[events.ip].astype(np.int32),
-        group=events.group,
-        label=events.label,
-        labels=events.labels,
-        labelled=events.labelled,
-        malformed=events.malformed,
+        ip=place[events.ip].astype(np.int32),
+        context=context,
     )

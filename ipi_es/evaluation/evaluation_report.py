@@ -64,7 +64,10 @@ def _cell(auc: float, recall: float) -> str:
 def sentences(evaluation: Evaluation) -> list[str]:
     """Return the lines below the table."""
     shares = ", ".join(f"{share:.4f} at p ≤ {limit}" for limit, share in evaluation.calibration.items())
-    said = [f"Normal rows: {evaluation.normal_rows:,} in {len(evaluation.windows)} windows. Calibration: {shares}."]
+    windows = len(evaluation.windows)
+    said = [
+        f"Normal rows: {evaluation.normal_rows:,} in {windows} window{'s' * (windows != 1)}. Calibration: {shares}."
+    ]
     said += [_spread(name, scorer.runs) for name, scorer in evaluation.scorers.items() if scorer.runs]
     said += [f"window {window.number + 1}: {window}" for window in evaluation.windows]
     said += [f"window {window.number + 1} left out: {why}" for window, why in evaluation.left_out]

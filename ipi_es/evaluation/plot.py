@@ -26,10 +26,20 @@ COLOURS = {
     "ip_insights": "#009E73",
     "seen": "#999999",
     "counts": "#E69F00",
+    "freeman": "#CC79A7",
+    "rare": "#56B4E9",
     "sagemaker_like": "#D55E00",
 }
 """Colours that colour-blind readers can distinguish too (Okabe and Ito's palette)."""
-LINES = {"hybrid": "-", "ip_insights": "--", "seen": ":", "counts": "-.", "sagemaker_like": (0, (5, 1))}
+LINES = {
+    "hybrid": "-",
+    "ip_insights": "--",
+    "seen": ":",
+    "counts": "-.",
+    "freeman": (0, (3, 1, 1, 1)),
+    "rare": (0, (1, 3)),
+    "sagemaker_like": (0, (5, 1)),
+}
 
 
 def require_writable(path: Path) -> None:

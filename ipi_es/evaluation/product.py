@@ -18,9 +18,9 @@ from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.network.network_fitting import fit_network
 from ipi_es.ipinsights.network.pairs import TrainingPairs
 from ipi_es.ipinsights.scorer import Compatibility, Scorer, TrainedNetwork
-from ipi_es.ipinsights.training.training import Trained, train
+from ipi_es.ipinsights.training.training import train
 from ipi_es.ipinsights.training.training_events import TrainingEvents
-from ipi_es.scoring.calibration import Calibration, comparable_events, history_class
+from ipi_es.worker.training.timed_channels import calibration_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ def hybrid(trial: Trial, hyperparameters: Hyperparameters, look_up: LookUp | Non
     settings = hyperparameters.replaced(architecture="hybrid")
     events = _training_events(trial, trial.parts.learnt, trial.window.test * DAY, look_up)
     trained = train(events, settings, calibrate_from=trial.window.calibrate * DAY)
-    calibration = _calibration(trained)
+    calibration = calibration_of(trained)
     history = trained.history
     scores = {name: np.empty(len(each.entity)) for name, each in trial.asked.items()}
     probability = np.empty(len(trial.asked[NORMAL_ROWS].entity))
@@ -117,7 +117,7 @@ def _training_events(trial: Trial, rows: NDArray[np.intp], end: int, look_up: Lo
         entity=events.entity[rows],
         addresses=events.addresses[used],
         ip=ip.astype(np.int32),
-        count=np.ones(len(rows), dtype=np.int64),
+        count=np.ones(len(rows), dtype=np.int64) if events.count is None else events.count[rows],
         learns=np.ones(len(rows), dtype=np.bool_),
         calibrates=np.ones(len(rows), dtype=np.bool_),
         end=end,
@@ -135,12 +135,3 @@ def _scored(scorer: Scorer, trial: Trial, asked: TrialPairs, rows: NDArray[np.in
         trial.hashes[entities], asked.addresses[rows], entity.astype(np.int32), each, context=context
     )
     return replace(found, prior_events=found.prior_events[entity])
-
-
-def _calibration(trained: Trained) -> Calibration:
-    """Fit the calibration as a job's training does: classes by an entity's prior events, scaled to history's age."""
-    sample = trained.calibration
-    age = sample.time // DAY - trained.history.origin
-    reference = float(np.unique(age).mean())
-    class_ = history_class(comparable_events(sample.prior_events, age, reference))
-    return Calibration.fit(sample.compatibility, class_, reference_days=reference)

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 WINDOWS = 8
 TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS = 360, 30, 30
 MIN_TRAIN_DAYS = 2
-"""Minimum number of days that a window trains on: one for the network and one for the combiner."""
-MIN_DAYS = MIN_TRAIN_DAYS + 1 + WINDOWS
-"""Minimum days of events for eight windows: each has a day of calibration and a day of test, and they start a day
-apart."""
+"""Days that a window trains on where the events allow it: one for the network and one for the combiner."""
+MIN_DAYS = 3
+"""Minimum days of events: one to train on, one to calibrate on and one to test."""
 KNOWN_ROWS = 5
-"""Minimum number of an entity's rows in a window's training part for its test rows to count as normal."""
+"""Minimum number of an entity's rows in a window's training part for its test rows to count as normal; in a part of
+fewer days, one for each day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,11 @@ class EvaluationWindow:
     test: int
     stop: int
 
+    @property
+    def known_rows(self) -> int:
+        """Minimum number of an entity's training rows for its test rows to count as normal."""
+        return min(KNOWN_ROWS, self.calibrate - self.train)
+
     def __str__(self) -> str:
         train, calibrate, test, stop = (
             iso(day * DAY)[:10] for day in (self.train, self.calibrate, self.test, self.stop)
@@ -63,15 +68,17 @@ def windows(
     """Return eight windows over events of the days [first, stop): eight equal steps over the range.
 
     Where the range is too short for 360 + 30 + 8 × 30 days, all lengths are scaled down by one factor, to at least a
-    day. ``contiguous``: a test lasts until the next one begins, the last to the end, so that no labelled attack falls
-    between two. ``dates``: test at these instead, with whole lengths.
+    day; below eleven days there are fewer windows, whose tests begin a day apart. ``contiguous``: a test lasts until
+    the next one begins, the last to the end, so that no labelled attack falls between two. ``dates``: test at these
+    instead, with whole lengths.
 
     :raises NotEnoughHistory: below :data:`MIN_DAYS` days, or if the events don't cover windows at ``dates``.
     """
     days = stop - first
     if days < MIN_DAYS:
         raise NotEnoughHistory(
-            f"the events span {days} UTC day{'s' if days != 1 else ''}; eight windows need at least {MIN_DAYS}",
+            f"the events span {days} UTC day{'s' if days != 1 else ''}; at least {MIN_DAYS} are needed: to train, to "
+            "calibrate and to test",
             hint="evaluate on a longer time: months are good, the protocol was made for years",
         )
     lead = TRAIN_DAYS + CALIBRATE_DAYS
@@ -79,13 +86,14 @@ def windows(
         return _at(dates, first, stop)
     scale = min(1.0, days / (lead + WINDOWS * TEST_DAYS))
     calibrate, test = (max(int(each * scale), 1) for each in (CALIBRATE_DAYS, TEST_DAYS))
-    train = min(int(TRAIN_DAYS * scale), days - calibrate - WINDOWS * test)
+    number = min(WINDOWS, max(days - MIN_TRAIN_DAYS - calibrate, 1))
+    train = min(int(TRAIN_DAYS * scale), days - calibrate - number * test)
+    rest = days - train - calibrate
     if contiguous:
-        made = _made(first + train + calibrate, (days - train - calibrate) // WINDOWS, train, calibrate, test)
+        made = _made(first + train + calibrate, rest // number, number, train, calibrate, test)
         ends = [*(window.test for window in made[1:]), stop]
         return [replace(window, stop=end) for window, end in zip(made, ends, strict=True)]
-    step = (days - train - calibrate - test) // (WINDOWS - 1)
-    return _made(first + train + calibrate, step, train, calibrate, test)
+    return _made(first + train + calibrate, (rest - test) // max(number - 1, 1), number, train, calibrate, test)
 
 
 def _at(dates: FixedDates, first: int, stop: int) -> list[EvaluationWindow]:
@@ -95,7 +103,7 @@ def _at(dates: FixedDates, first: int, stop: int) -> list[EvaluationWindow]:
             f"the first test is not within the events of [{iso(first * DAY)[:10]}, {iso(stop * DAY)[:10]})",
             hint="choose another --first-test",
         )
-    made = _made(dates.first, dates.step, TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS)
+    made = _made(dates.first, dates.step, WINDOWS, TRAIN_DAYS, CALIBRATE_DAYS, TEST_DAYS)
     if made[0].train < first or made[-1].stop > stop:
         needed, there = ((made[0].train, made[-1].stop), (first, stop))
         raise NotEnoughHistory(
@@ -107,8 +115,8 @@ def _at(dates: FixedDates, first: int, stop: int) -> list[EvaluationWindow]:
     return made
 
 
-def _made(first_test: int, step: int, train: int, calibrate: int, test: int) -> list[EvaluationWindow]:
-    starts = [first_test + number * step for number in range(WINDOWS)]
+def _made(first_test: int, step: int, windows_: int, train: int, calibrate: int, test: int) -> list[EvaluationWindow]:
+    starts = [first_test + number * step for number in range(windows_)]
     return [
         EvaluationWindow(number, start - calibrate - train, start - calibrate, start, start + test)
         for number, start in enumerate(starts)
@@ -136,6 +144,6 @@ def parts(events: EvaluationEvents, window: EvaluationWindow) -> Parts:
     return Parts(
         learnt=learnt,
         test=test,
-        normal=test[rows[events.entity[test]] >= KNOWN_ROWS],
+        normal=test[rows[events.entity[test]] >= window.known_rows],
         labelled=np.flatnonzero(~real & tested),
     )

@@ -50,10 +50,11 @@ class Trial:
 
     @cached_property
     def counted(self) -> dict[str, EarlierCounts]:
-        """Exact counts of rows earlier than each pair to score, for the references that count."""
+        """Exact counts of events earlier than each pair to score, for the references that count."""
         rows = np.concatenate([self.parts.learnt, self.parts.test])
         keys = Keys.of(self.events.addresses, self.context).take(self.events.ip[rows])
-        counter = Counter(keys, self.hashes[self.events.entity[rows]], self.events.time[rows])
+        count = None if self.events.count is None else self.events.count[rows]
+        counter = Counter(keys, self.hashes[self.events.entity[rows]], self.events.time[rows], count)
         return {
             name: counter.counted(
                 Keys.of(each.addresses, each.context),

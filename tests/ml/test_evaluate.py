@@ -35,7 +35,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_trial")
-def test_injected_attacks_are_measured_by_all_five_and_drawn(tmp_path: Path) -> None:
+def test_injected_attacks_are_measured_by_all_scorers_and_drawn(tmp_path: Path) -> None:
     (tmp_path / "networks.csv").write_text(NETWORKS)
     (tmp_path / "attackers.txt").write_text("8.8.8.8\n8.8.4.4\n")
     company_csv(tmp_path / "events.csv")
@@ -76,7 +76,7 @@ def test_labelled_events_are_measured_by_their_labels(tmp_path: Path) -> None:
     [
         ("timestamp,user,ip\n1,a,192.0.2.1\n", "lacks entity"),
         ("timestamp,entity,ip\nsoon,a,192.0.2.1\n", "line 2: “soon” is no time"),
-        ("timestamp,entity,ip\n1,a,192.0.2.1\n2,b,192.0.2.2\n", "eight windows need at least"),
+        ("timestamp,entity,ip\n1,a,192.0.2.1\n2,b,192.0.2.2\n", "at least 3 are needed"),
         (
             "timestamp,entity,ip\n" + "".join(f"{day * 86400},new{day},192.0.2.{day}\n" for day in range(30)),
             "none of the 8 windows can be measured",

@@ -68,7 +68,8 @@ def test_from_channels_to_predictions(tmp_path: Path) -> None:
     own, other = dots(tmp_path / "out", "user5, 25.5.7.1\nuser5, 33.13.7.1\n")
     assert own > other + 2
     plain = run("score", "ip-insights", "--snapshot", tmp_path / "out", stdin="user5,25.5.7.1\n").stdout
-    assert float(plain.split(",")[2]) == own
+    negatives = 2 + 40 + 1 + 1  # the defaults of the network alone
+    assert float(plain.split(",")[2]) + np.log(negatives) == pytest.approx(own, abs=1e-5)
 
 
 def test_a_container_trains_into_its_model_folder(tmp_path: Path) -> None:
@@ -121,3 +122,39 @@ def test_odd_names_and_one_entity_with_most_rows_are_trained_on(tmp_path: Path) 
     assert dots(tmp_path / "out", few)[0] != unknown[0]
     own, other = dots(tmp_path / "out", "user5,25.5.7.1\nuser5,192.0.2.1\n")
     assert own > other
+
+
+def timed(seed: int, number: int, days: range) -> str:
+    """The pairs of :func:`rows`, each at a time within the days."""
+    rng = np.random.default_rng(seed)
+    times = np.sort(rng.integers(days.start * 86_400, days.stop * 86_400, number))
+    lines = rows(seed, number).splitlines()
+    return "".join(f"{line},{time}\n" for line, time in zip(lines, times.tolist(), strict=True))
+
+
+@pytest.mark.parametrize("validation", [False, True])
+def test_rows_with_times_train_the_hybrid(tmp_path: Path, validation: bool) -> None:
+    (tmp_path / "f").write_text(timed(1, 2_000, range(20_000, 20_010)))
+    (tmp_path / "v").write_text(timed(2, 500, range(20_010, 20_012)))
+    options = ["--validation", "v"] if validation else []
+    result = run("train", "--csv", "f", *options, "--snapshots", tmp_path / "out", "--vector_dim", "8")
+    assert result.exit_code == 0, result.stderr
+    assert ("rows of the validation channel" if validation else "rows of the last days") in result.stdout
+    assert "will score lower" not in result.stderr
+    assert len(metrics(result.stdout)["validation:discriminator_auc"]) == 10
+    scored = run("score", "--snapshot", tmp_path / "out", stdin="user5,25.5.7.1\nuser5,33.13.7.1\n").stdout
+    own, other = (line.split(",") for line in scored.splitlines())
+    assert float(own[2]) > float(other[2]) + 2
+    assert float(own[3]) > 0.05 > float(other[3])
+
+
+def test_rows_with_times_train_the_network_alone_where_it_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text(timed(1, 2_000, range(20_000, 20_010)))
+    options = ("--architecture", "ip_insights", *QUICK)
+    result = run("train", "--csv", "f", "--snapshots", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.stderr
+    assert "rows of the last days" in result.stdout
+    scored = run("score", "--snapshot", tmp_path / "out", stdin="user5,25.5.7.1\n").stdout
+    assert float(scored.split(",")[2]) + np.log(44) == pytest.approx(
+        dots(tmp_path / "out", "user5,25.5.7.1\n")[0], abs=1e-5
+    )

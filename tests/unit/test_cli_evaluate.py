@@ -77,3 +77,34 @@ def test_a_job_without_events_says_so(tmp_path: Path, cluster: MemoryCluster) ->
     result = run("evaluate", "--job", "job.json")
     assert result.exit_code == 1
     assert "are empty" in result.stderr
+
+
+def test_a_file_of_other_columns_comes_by_standard_input(
+    tmp_path: Path, cluster: MemoryCluster, asked: list[tuple[EvaluationEvents, EvaluationSettings]]
+) -> None:
+    lines = "ts,user,src,asn,n\n2026-05-01T08:00:00Z,ann,192.0.2.1,AS64500,3\n2026-05-02,bob,192.0.2.2,,1\n"
+    names = {"time": "ts", "entity": "user", "ip": "src", "operator": "asn", "count": "n"}
+    options = [text for meaning, name in names.items() for text in (f"--{meaning}-column", name)]
+    result = run("evaluate", "-", *options, "--networks-for-attacks-only", stdin=lines)
+    assert "far enough" in result.stderr, result.output
+    assert "operators of 1 of these addresses and the countries of 0" in result.stdout
+    [(events, settings)] = asked
+    assert events.entities == ["ann", "bob"]
+    assert events.count is not None
+    assert events.count.tolist() == [3, 1]
+    assert not settings.context_for_scorers
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-", "--entity-column", "x", "--ip-column", "x"], "given for more than one column"),
+        (["--job", "signins", "--entity-column", "x"], "a job's file names its fields"),
+        (["-", "--entity-column", "user"], "standard input lacks user"),
+    ],
+)
+def test_wrong_columns_are_refused_with_what_to_do(cluster: MemoryCluster, options: list[str], said: str) -> None:
+    result = run("evaluate", *options, stdin="timestamp,entity,ip\n1,a,192.0.2.1\n")
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "→" in result.stderr

@@ -13,6 +13,8 @@ from cli_run import run
 from saved_snapshot import save_snapshot
 from signin_events import make_job
 
+from ipi_es.config.hyperparameters import Hyperparameters
+from ipi_es.ipinsights.sagemaker.embeddings import prior_shift
 from ipi_es.state.directory_blobs import DirectoryBlobs
 
 PAIRS = [("user1", "203.0.113.1"), ("user2", "2001:db8::1"), ("nobody here", "198.51.100.7")]
@@ -77,12 +79,23 @@ def test_the_dot_product_of_the_embeddings_is_the_dot_product(shelf: Path, accep
         assert np.dot(one["entity_embedding"], one["ip_embedding"]) == pytest.approx(one["dot_product"], abs=1e-5)
 
 
-def test_without_a_combiner_the_dot_product_is_the_compatibility(tmp_path: Path) -> None:
+def test_without_a_combiner_the_dot_product_is_the_compatibility_without_the_prior_of_the_negatives(
+    tmp_path: Path,
+) -> None:
     save_snapshot(DirectoryBlobs(tmp_path), make_job(), architecture="ip_insights")
     body = BODIES["text/csv"]
     plain = run("score", "--snapshot", tmp_path, stdin=body).stdout
-    dots = ask(tmp_path, body, "text/csv", "text/csv")
-    assert dots == [float(line.split(",")[2]) for line in plain.splitlines()]
+    compatibility = np.array([float(line.split(",")[2]) for line in plain.splitlines()])
+    negatives = 1 + 4 + 1  # of the snapshot: random, shuffled, hard
+    assert ask(tmp_path, body, "text/csv", "text/csv") == pytest.approx(compatibility + np.log(negatives), abs=1e-5)
+
+
+def test_the_dot_product_is_against_as_many_sampled_pairs_as_real_ones_whatever_the_negatives() -> None:
+    one = Hyperparameters(
+        random_negative_sampling_rate=1, shuffled_negative_sampling_rate=0, hard_negative_sampling_rate=0
+    )
+    assert prior_shift(one) == 0.0
+    assert prior_shift(one.replaced(shuffled_negative_sampling_rate=99)) == pytest.approx(np.log(100))
 
 
 def test_a_combiner_is_left_out_and_that_is_said(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cli_run import run
 from sagemaker_metrics import METRICS
 
-from ipi_es.config.files.hyperparameter_files import SAGEMAKER, read_hyperparameters
+from ipi_es.config.files.hyperparameter_files import COUNTERPARTS, SAGEMAKER, read_hyperparameters
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.errors import ConfigError
 from ipi_es.ipinsights.network.network_fitting import TrainingProgress
@@ -41,8 +41,27 @@ def test_sagemakers_file_of_strings_is_taken(tmp_path: Path) -> None:
     assert set(SAGEMAKER) == {name for name in given if not name.startswith("_")}
     (tmp_path / "h.json").write_text(json.dumps(given))
     found = read_hyperparameters(tmp_path / "h.json", {"epochs": "7"})
-    assert (found.num_entity_vectors, found.vector_dim, found.epochs) == (20_000, 128, 7)
-    assert (found.learning_rate, found.weight_decay, found.architecture) == (0.01, 1e-5, "ip_insights")
+    used = found.used
+    assert (used.num_entity_vectors, used.vector_dim, used.epochs) == (20_000, 128, 7)
+    assert (used.learning_rate, used.weight_decay, used.architecture) == (0.0889, 0.01, "ip_insights")
+    [note] = found.notes
+    assert note.startswith("learning_rate 0.01 becomes 0.0889 and weight_decay 1e-05 becomes 0.01: SageMaker's is for")
+
+
+def test_sagemakers_defaults_for_its_optimizer_mean_our_defaults_and_others_are_named() -> None:
+    plain = read_hyperparameters(None, {})
+    adam = read_hyperparameters(None, {name: by.adam for name, by in COUNTERPARTS.items()})
+    assert plain.used == adam.used
+    [note] = plain.notes
+    assert "epochs 20 (SageMaker: 10), random_negative_sampling_rate 2 (SageMaker: 1), shuffled_" in note
+
+
+@pytest.mark.parametrize("name", COUNTERPARTS)
+@pytest.mark.parametrize("value", [0.0, 1e-6, 10.0])
+def test_all_of_sagemakers_range_is_taken(name: str, value: float) -> None:
+    if name == "learning_rate" and not value:
+        return  # outside of its range
+    assert getattr(read_hyperparameters(None, {name: str(value)}).used, name) <= 10
 
 
 def test_every_sagemaker_hyperparameter_has_an_option_under_its_name() -> None:
@@ -110,12 +129,33 @@ def test_mistakes_are_said_before_anything_is_trained(tmp_path: Path, options: l
     assert said in result.stderr
 
 
-def test_hybrid_is_refused_because_a_csv_has_no_times(tmp_path: Path) -> None:
+def test_hybrid_is_refused_where_rows_have_no_times(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("a,192.0.2.1\n")
     (tmp_path / "h.json").write_text('{"architecture": "hybrid"}')
     result = run("train", "--csv", "f", "--snapshots", "out", "--hyperparameters", "h.json")
     assert result.exit_code == 2
-    assert "a CSV has no times" in result.stderr
+    assert "rows without times" in result.stderr
+    assert "third column" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("validation", "options", "said"),
+    [
+        (None, ["--end", "2026-05-01"], "--end is of no use: the rows have times"),
+        ("a,192.0.2.1,2026-05-02\n", [], "begin at 2026-05-02T00:00:00Z, before the last day of the training rows"),
+        ("a,192.0.2.1\n", [], "without exactly three columns"),
+        (None, [], "3 sign-ins"),
+    ],
+)
+def test_mistakes_with_times_are_said(tmp_path: Path, validation: str | None, options: list[str], said: str) -> None:
+    (tmp_path / "f").write_text("".join(f"a,192.0.2.{day},2026-05-0{day}T08:00:00Z\n" for day in (1, 2, 3)))
+    if validation is not None:
+        (tmp_path / "v").write_text(validation)
+        options = [*options, "--validation", "v"]
+    result = run("train", "--csv", "f", "--snapshots", "out", *options)
+    assert result.exit_code in (1, 2)
+    assert said in result.stderr
+    assert "→" in result.stderr
 
 
 def test_too_few_rows_are_said_with_the_numbers(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from ipi_es.addresses import parse
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.evaluation import evaluation
 from ipi_es.evaluation.announced import Announced
-from ipi_es.evaluation.counts_scorer import ENTITY_WEIGHT, log_odds
 from ipi_es.evaluation.earlier import Counter, EarlierCounts, EarlierRows, Keys, before
 from ipi_es.evaluation.evaluation import Evaluation
 from ipi_es.evaluation.evaluation_report import as_json, sentences, table_rows
 from ipi_es.evaluation.measures import Scores, calibration, mean_of, measured
 from ipi_es.evaluation.plot import roc
-from ipi_es.evaluation.seen_scorer import rank
+from ipi_es.evaluation.references.counts_scorer import ENTITY_WEIGHT, log_odds
+from ipi_es.evaluation.references.seen_scorer import rank
 from ipi_es.ipinsights.address_context import AddressContext
 from ipi_es.ipinsights.prefixes import LEVELS
 
@@ -81,12 +81,15 @@ def test_each_training_has_a_seed_of_its_own_behind_the_largest_too(monkeypatch:
         seeds.append(hyperparameters.seed)
         return SimpleNamespace(scores=nothing, probability=np.zeros(0))
 
-    for name in ("hybrid", "ip_insights", "seen", "counts", "sagemaker_like"):
-        monkeypatch.setattr(evaluation, name, trained if name in {"hybrid", "ip_insights"} else lambda *_: nothing)
+    own = {"hybrid": trained, "ip_insights": trained, "sagemaker_like": lambda *_: nothing}
+    for name, value in {"COUNTING": {}, **own}.items():
+        monkeypatch.setattr(evaluation, name, value)
     settings = evaluation.EvaluationSettings(
         Announced.of([], parse([])[0]), hyperparameters=Hyperparameters(seed=2**63 - 1)
     )
-    scores, _ = evaluation._scored(SimpleNamespace(window=None), replace(settings, trainings=2), lambda *_: None)
+    scores, _ = evaluation._scored(
+        SimpleNamespace(window=None), replace(settings, trainings=2), lambda *_: None, lambda _: None
+    )
     assert seeds == [2**63 - 1] * 2 + [0] * 2
     assert {name: len(each) for name, each in scores.items()}["sagemaker_like"] == 2
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ipi_es.errors import NotEnoughHistory
 from ipi_es.evaluation.evaluation_events import MAX_ROWS_OF_ENTITY, prepared
-from ipi_es.evaluation.protocol import MIN_DAYS, WINDOWS, EvaluationWindow, FixedDates, parts, windows
+from ipi_es.evaluation.protocol import KNOWN_ROWS, MIN_DAYS, WINDOWS, EvaluationWindow, FixedDates, parts, windows
 from ipi_es.times import parse_time
 
 
@@ -74,7 +74,7 @@ def test_by_default_there_are_eight_equal_steps_over_the_range_of_the_events() -
 @given(st.integers(0, 20_000), st.integers(MIN_DAYS, 4_000), st.booleans())
 def test_windows_lie_within_the_events_and_tests_never_overlap(first: int, days: int, contiguous: bool) -> None:
     made = windows(first, first + days, contiguous=contiguous)
-    assert len(made) == WINDOWS
+    assert len(made) == (WINDOWS if days >= 11 else max(days - 3, 1))
     for window in made:
         assert first <= window.train < window.calibrate < window.test < window.stop <= first + days
     for before, after in pairwise(made):
@@ -84,8 +84,16 @@ def test_windows_lie_within_the_events_and_tests_never_overlap(first: int, days:
 
 
 def test_too_short_a_history_says_how_long_it_must_be() -> None:
-    with pytest.raises(NotEnoughHistory, match=rf"span 5 UTC days; eight windows need at least {MIN_DAYS}"):
-        windows(0, 5)
+    with pytest.raises(NotEnoughHistory, match=rf"span 2 UTC days; at least {MIN_DAYS} are needed"):
+        windows(0, 2)
+
+
+def test_three_days_are_one_window_of_a_day_to_train_to_calibrate_and_to_test() -> None:
+    [window] = windows(100, 103)
+    assert (window.train, window.calibrate, window.test, window.stop) == (100, 101, 102, 103)
+    assert window.known_rows == 1
+    assert [window.known_rows for window in windows(100, 112)] == [3] * WINDOWS
+    assert {window.known_rows for window in windows(100, 900)} == {KNOWN_ROWS}
 
 
 def test_normal_rows_are_test_rows_of_entities_with_five_training_rows() -> None:

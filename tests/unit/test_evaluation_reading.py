@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ipi_es.errors import DataError, NoEvents, UsageError
-from ipi_es.evaluation.evaluation_events import NO_GROUP, NORMAL
+from ipi_es.evaluation.evaluation_events import NO_GROUP, NORMAL, prepared
+from ipi_es.evaluation.event_columns import EventColumns
 from ipi_es.evaluation.reading import read_attackers, read_events
 
 CSV = "timestamp,entity,ip\n1970-01-02T00:00:05Z,ann,192.0.2.1\n1970-01-02 02:00:00+02:00,bob,2001:db8::1\n"
@@ -109,6 +110,62 @@ def test_an_empty_cell_of_a_program_is_no_attack(tmp_path: Path, word: str) -> N
     assert (events.labels, events.labelled) == ((), True)
 
 
+def named(**given: str) -> EventColumns:
+    return EventColumns.named(given)
+
+
+def test_columns_of_other_names_are_read_and_those_of_ours_are_then_others(tmp_path: Path) -> None:
+    text = (
+        "ts,user,ip,entity,asn,cc,n\n7,ann,192.0.2.1,x,AS64500,de,3\n8,bob,192.0.2.2,x,,,2\n9,bob,192.0.2.1,x,,FR,0\n"
+    )
+    columns = named(time="ts", entity="user", operator="asn", country="cc", count="n")
+    events = read_events(written(tmp_path, text), columns)
+    assert events.entities == ["ann", "bob"]
+    assert events.time.tolist() == [7, 8]
+    assert events.count is not None
+    assert events.count.tolist() == [3, 2]
+    assert events.context is not None
+    assert events.context.operator.tolist() == [64_500, 0]
+    assert events.context.country.tolist() == [ord("D") << 8 | ord("E"), 0]
+    assert events.malformed == {"count that is no whole number from 1": 1}
+
+
+def test_json_documents_may_be_nested(tmp_path: Path) -> None:
+    lines = '{"@timestamp": 5, "user": {"name": "ann"}, "source": {"ip": "192.0.2.1", "as": {"number": 64500}}}\n'
+    lines += '{"@timestamp": 6, "user.name": "bob", "source": {"ip": "192.0.2.1"}}\n'
+    columns = named(entity="user.name", ip="source.ip", operator="source.as.number", country="source.geo.x")
+    events = read_events(written(tmp_path, lines), columns)
+    assert events.entities == ["ann", "bob"]
+    assert events.context is not None
+    assert events.context.operator.tolist() == [64_500]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"entity": "user"}, "lacks user; it has timestamp, entity, ip"),
+        ({"count": "n", "country": "cc"}, "lacks cc and n"),
+        ({"label": "malicious"}, "lacks malicious"),
+    ],
+)
+def test_a_column_that_is_named_and_missing_is_an_error(tmp_path: Path, columns: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_events(written(tmp_path, CSV), named(**columns))
+
+
+def test_a_column_has_one_meaning() -> None:
+    with pytest.raises(UsageError, match="“user” is given for more than one column"):
+        named(entity="user", group="user")
+
+
+def test_counts_of_rows_that_become_one_are_added_up(tmp_path: Path) -> None:
+    text = "timestamp,entity,ip,n\n9,a,192.0.2.1,3\n5,a,::ffff:192.0.2.1,2\n90000,a,192.0.2.1,7\n"
+    events = prepared(read_events(written(tmp_path, text), named(count="n")))
+    assert events.time.tolist() == [5, 90_000]
+    assert events.count is not None
+    assert events.count.tolist() == [5, 7]
+
+
 def test_malformed_addresses_are_counted_and_left_out(tmp_path: Path) -> None:
     events = read_events(written(tmp_path, "timestamp,entity,ip\n1,a,192.0.2.1\n2,a,none\n3,a,\n4,a\n"))
     assert len(events) == 1
@@ -148,14 +205,14 @@ def test_what_is_wrong_is_said_with_its_line_and_what_to_do(
 
 
 def test_a_cut_gzip_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="can't be read"):
+    with pytest.raises(DataError, match="is damaged"):
         read_events(written(tmp_path, gzip.compress(CSV.encode())[:-10]))
 
 
 def test_a_damaged_gzip_file_is_an_error(tmp_path: Path) -> None:
     blob = bytearray(gzip.compress(CSV.encode() * 20))
     blob[12:16] = b"\xff" * 4
-    with pytest.raises(UsageError, match="can't be read"):
+    with pytest.raises(DataError, match="is damaged"):
         read_events(written(tmp_path, bytes(blob)))
 
 

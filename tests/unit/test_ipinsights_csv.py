@@ -16,6 +16,7 @@ from ipi_es.addresses import canonical
 from ipi_es.errors import DataError, NoEvents, UsageError
 from ipi_es.ipinsights.sagemaker.csv_pairs import PairReader
 from ipi_es.ipinsights.sagemaker.csv_records import MAX_JOINED_LINES, records
+from ipi_es.worker.training.timed_channels import events_of
 
 
 def cells(text: str) -> list[list[str]]:
@@ -144,3 +145,32 @@ def test_what_is_not_there_or_empty_or_damaged_is_said(tmp_path: Path) -> None:
     for data in (whole[: len(whole) // 2], whole[:20] + b"\x00" * 30 + whole[50:], b"\x1f\x8bno"):
         with pytest.raises(DataError, match="is damaged"):
             read(tmp_path / "damaged", data)
+
+
+def test_a_third_column_is_the_time_and_the_first_usable_row_decides(tmp_path: Path) -> None:
+    path = tmp_path / "timed.csv"
+    path.write_text(
+        "user,ip,time\na,192.0.2.1,2026-05-01T08:00:00Z\nb,192.0.2.2\nb,192.0.2.2,1777622400000\nb,192.0.2.2,soon\n"
+    )
+    reader = PairReader()
+    column = reader.read(path)
+    assert column.time is not None
+    assert column.time.tolist() == [1_777_622_400] * 2
+    assert column.left_out.counts == {
+        "without exactly two columns": 1,
+        "without exactly three columns": 1,
+        "with a time that can't be read": 1,
+    }
+    path.write_text("a,192.0.2.1\nb,192.0.2.2,5\n")
+    plain = PairReader().read(path)
+    assert plain.time is None
+    assert plain.left_out.counts == {"without exactly two columns": 1}
+
+
+def test_rows_with_times_become_training_events_by_the_hour(tmp_path: Path) -> None:
+    path = tmp_path / "timed.csv"
+    path.write_text("b,192.0.2.1,7300\na,192.0.2.1,3700\na,192.0.2.1,3601\na,192.0.2.1,7201\n")
+    reader = PairReader()
+    events = events_of(reader, [reader.read(path)], 86_400)
+    rows = zip(events.time.tolist(), events.entity.tolist(), events.count.tolist(), strict=True)
+    assert list(rows) == [(3_600, 1, 2), (7_200, 0, 1), (7_200, 1, 1)]

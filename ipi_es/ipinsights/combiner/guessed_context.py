@@ -43,16 +43,21 @@ class GuessedContext:
     @classmethod
     def of(cls, events: TrainingEvents) -> GuessedContext | None:
         """Build it from a training's addresses; None where no operator or country is known."""
-        if not events.context:
-            return None
-        high, low = words(events.addresses)
+        return cls.of_addresses(events.addresses, events.context, events.look_up) if events.context else None
+
+    @classmethod
+    def of_addresses(
+        cls, addresses: Addresses, of: AddressContext, look_up: Callable[[Addresses], AddressContext] | None
+    ) -> GuessedContext:
+        """Build it from observed addresses uint8[m, 16] and their context; ``look_up`` as in a training's events."""
+        high, low = words(addresses)
         four = v4_words(high, low)
         parts = []
         for rows, values in ((np.flatnonzero(four), low & V4_BITS), (np.flatnonzero(~four), high)):
             order = rows[np.argsort(values[rows], kind="stable")]
-            parts.append((values[order], events.context.take(order)))
+            parts.append((values[order], of.take(order)))
         (v4, context_v4), (v6, context_v6) = parts
-        return cls(v4, v6, context_v4, context_v6, events.look_up)
+        return cls(v4, v6, context_v4, context_v6, look_up)
 
     def guess(self, addresses: Addresses, rng: np.random.Generator) -> AddressContext:
         """Guess the context of synthetic addresses uint8[n, 16]; UNSEEN_… where none is near, but never unknown."""

@@ -1,37 +1,35 @@
 """Reads (entity, address) pairs from headerless `entity,ip` CSV files, the format of SageMaker's IP Insights.
 
-Unusable rows are counted by kind and never fatal. Addresses may be IPv4 or IPv6.
+A third column, the time, is ours. Unusable rows are counted by kind and never fatal. Addresses may be IPv4 or IPv6.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import sys
-import zlib
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ipi_es.addresses import packed
-from ipi_es.errors import DataError, NoEvents, UsageError
+from ipi_es.errors import NoEvents, UsageError
 from ipi_es.ipinsights.network.pair_file import PairFile
 from ipi_es.ipinsights.sagemaker.csv_records import records
+from ipi_es.ipinsights.sagemaker.line_files import STDIN, opened
+from ipi_es.times import row_time
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
 
-STDIN = Path("-")
-_GZIP = b"\x1f\x8b"
 _WAITING = 1 << 17
 """Numbers, two per row, that are buffered in memory before they are written to the file."""
+_TIMED = 3
+"""Columns of a row with its time."""
+_NUMBERS = {2: "two", _TIMED: "three"}
 _SHOWN = 60
 """Maximum number of characters of a malformed line that are shown."""
 _HIDDEN = (".", "_")
@@ -69,6 +67,7 @@ class ChannelRows:
 
     file: PairFile
     kept: NDArray[np.bool_]  # which rows of the file
+    time: NDArray[np.int64] | None = None  # [rows of the file] epoch seconds; None where the files have no times
     left_out: SkippedRows = field(default_factory=SkippedRows)
 
     def __len__(self) -> int:
@@ -90,6 +89,8 @@ class PairReader:
         self._entities: dict[str, int] = {}
         self._ips: dict[str, int] = {}
         self._packed: list[bytes] = []
+        self._columns: int | None = None
+        """2 or 3, by the first usable row of all that is read."""
 
     @property
     def entities(self) -> list[str]:
@@ -106,11 +107,13 @@ class PairReader:
 
         Raises UsageError where no file can be read there, NoEvents where no row is usable, DataError for damaged gzip.
         """
-        found, left_out, numbers = PairFile(), SkippedRows(), array("i")
+        found, left_out, numbers, times = PairFile(), SkippedRows(), array("i"), array("q")
         for file in files_of(path):
             with opened(file) as lines:
-                for pair in self._pairs(lines, file.name if file != STDIN else "stdin", left_out):
-                    numbers.extend(pair)
+                for entity, ip, time in self._rows(lines, file.name if file != STDIN else "stdin", left_out):
+                    numbers.extend((entity, ip))
+                    if time is not None:
+                        times.append(time)
                     if len(numbers) >= _WAITING:
                         found.extend(np.frombuffer(numbers, dtype=np.int32).reshape(-1, 2))
                         numbers = array("i")
@@ -118,18 +121,26 @@ class PairReader:
         if not len(found):
             raise NoEvents(
                 f"no row of {path} can be used" + (f": {left_out.said()}" if left_out.total else ": it is empty"),
-                hint="a row is entity,ip without a header: alice,192.0.2.1",
+                hint="a row is entity,ip or entity,ip,time without a header: alice,192.0.2.1",
             )
-        return ChannelRows(found, np.ones(len(found), dtype=np.bool_), left_out)
+        of_rows = np.array(times, dtype=np.int64) if self._columns == _TIMED else None
+        return ChannelRows(found, np.ones(len(found), dtype=np.bool_), of_rows, left_out)
 
-    def _pairs(self, lines: Iterator[str], name: str, left_out: SkippedRows) -> Iterator[tuple[int, int]]:
+    def _rows(self, lines: Iterator[str], name: str, left_out: SkippedRows) -> Iterator[tuple[int, int, int | None]]:
+        """Yield (entity, address, time) of the usable rows; time None where there are two columns."""
         entities, ips = self._entities, self._ips
         for number, cells in records(lines):
             place = f"{name}:{number}"
-            if len(cells) != 2:
-                left_out.add("without exactly two columns", place, ",".join(cells))
+            if self._columns is None:
+                self._columns = _columns_of(cells)
+            if len(cells) != (self._columns or 2):
+                left_out.add(f"without exactly {_NUMBERS[self._columns or 2]} columns", place, ",".join(cells))
                 continue
-            entity, ip = cells
+            entity, ip, *rest = cells
+            time = row_time(rest[0]) if rest else None
+            if rest and time is None:
+                left_out.add("with a time that can't be read", place, ",".join(cells))
+                continue
             at = ips.get(ip)
             if at is None:
                 blob = packed(ip)
@@ -147,7 +158,14 @@ class PairReader:
                     left_out.add("that are not UTF-8", place, ",".join(cells))
                     continue
                 known = entities[entity] = len(entities)
-            yield known, at
+            yield known, at, time
+
+
+def _columns_of(cells: list[str]) -> int | None:
+    """Return the number of columns of a usable row; None for any other row, which decides nothing."""
+    if len(cells) not in _NUMBERS or not cells[0] or packed(cells[1]) is None:
+        return None
+    return None if len(cells) == _TIMED and row_time(cells[2]) is None else len(cells)
 
 
 def _is_text(text: str) -> bool:
@@ -175,35 +193,3 @@ def files_of(path: Path) -> list[Path]:
     if not found:
         raise UsageError(f"the folder {path} has no files", hint="name a folder with CSV files of entity,ip")
     return found
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[Iterator[str]]:
-    """Open a file, plain or gzip, as an iterator of lines; bytes that aren't UTF-8 become surrogate escapes.
-
-    Raises DataError for damaged gzip, UsageError where the file can't be read.
-    """
-    try:
-        with _bytes(path) as stream:
-            plain: BinaryIO = stream
-            if stream.peek(len(_GZIP))[: len(_GZIP)] == _GZIP:
-                plain = cast("BinaryIO", gzip.GzipFile(fileobj=stream))
-            text = io.TextIOWrapper(plain, encoding="utf-8-sig", errors="surrogateescape", newline="")
-            yield iter(text)
-            text.detach()
-    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-        hint = "write it again, or unpack what can be read of it"
-        raise DataError(f"{path} is damaged: {error}", hint=hint) from error
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror or error}", hint="check its rights") from error
-
-
-@contextmanager
-def _bytes(path: Path) -> Iterator[io.BufferedReader[Any]]:
-    if path != STDIN:
-        with path.open("rb") as file:
-            yield file
-        return
-    buffered = io.BufferedReader(cast("io.RawIOBase", sys.stdin.buffer))
-    yield buffered
-    buffered.detach()

@@ -5,6 +5,7 @@ The formats follow its public documentation and the algorithm's metric definitio
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
     from ipi_es.addresses import Addresses
     from ipi_es.config.hyperparameters import Hyperparameters
-    from ipi_es.ipinsights.network.network import Network
     from ipi_es.ipinsights.network.network_fitting import TrainingProgress
+    from ipi_es.ipinsights.scorer import TrainedNetwork
 
 HOST = "algo-1"
 """SageMaker's name of a training's first machine; here it is the only one."""
@@ -31,8 +32,7 @@ def metric_lines(report: TrainingProgress, hyperparameters: Hyperparameters) -> 
     """
     if report.stage != "network" or report.epoch is None or report.epochs is None:
         return []
-    # each pair is one example, and so is each of its negatives, of SageMaker's kinds and ours
-    examples = 1 + hyperparameters.sampled_addresses + hyperparameters.shuffled_negative_sampling_rate
+    examples = 1 + hyperparameters.negatives  # of SageMaker's kinds and ours
     epoch = f"host={HOST}, epoch={report.epoch - 1},"
     loss = None if report.loss is None else f"train binary_classification_cross_entropy <loss>={report.loss / examples}"
     if report.discriminator_auc is None:  # within an epoch; its end is reported below
@@ -46,26 +46,47 @@ def metric_lines(report: TrainingProgress, hyperparameters: Hyperparameters) -> 
     return lines
 
 
+def prior_shift(hyperparameters: Hyperparameters) -> float:
+    """Return what turns the network's log-odds into a `dot_product`: the logarithm of the negatives for each real pair.
+
+    The network is trained with N sampled pairs for each real one, so its log-odds contain -ln N. SageMaker's scale is
+    that of as many real pairs as sampled ones: above 0 a pair is more probably real.
+    """
+    return math.log(hyperparameters.negatives)
+
+
 def embeddings(
-    network: Network, hashes: NDArray[np.uint64], addresses: Addresses
+    trained: TrainedNetwork, hashes: NDArray[np.uint64], addresses: Addresses
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return (entity float32[n, d + 2], address float32[m, d + 2]) embeddings; their dot product is the log-odds.
+    """Return (entity float32[n, d + 2], address float32[m, d + 2]) embeddings; their dot product is `dot_product`.
 
     ``hashes`` uint64[n], ``addresses`` uint8[m, 16]; d = vector_dim. The biases are separate dimensions:
-    (v, b, 1) · (w, 1, c) = v · w + b + c.
+    (v, b, 1) · (w, 1, c) = v · w + b + c. The entity's bias includes :func:`prior_shift`.
     """
-    entity, address = network.entity_vectors(hashes), network.address_vectors(prefix_keys(addresses))
+    entity, address = _vectors(trained, hashes, addresses)
     one, other = np.ones((len(entity), 1), np.float32), np.ones((len(address), 1), np.float32)
+    entity[:, -1] += np.float32(prior_shift(trained.hyperparameters))
     return np.hstack([entity, one]), np.hstack([address[:, :-1], other, address[:, -1:]])
 
 
 def dot_products(
-    network: Network,
+    trained: TrainedNetwork,
     hashes: NDArray[np.uint64],
     addresses: Addresses,
     entity: NDArray[np.int32],
     ip: NDArray[np.int32],
 ) -> NDArray[np.float64]:
-    """Return float64[n]: the network's log-odds of the pairs (hashes[entity[i]], addresses[ip[i]]), high = usual."""
-    left, right = network.entity_vectors(hashes), network.address_vectors(prefix_keys(addresses))
-    return network.log_odds(left, right, entity, ip).astype(np.float64).round(DIGITS)
+    """Return float64[n]: the `dot_product` of the pairs (hashes[entity[i]], addresses[ip[i]]), high = usual.
+
+    It is the network's log-odds plus :func:`prior_shift`.
+    """
+    odds = trained.network.log_odds(*_vectors(trained, hashes, addresses), entity, ip).astype(np.float64)
+    result: NDArray[np.float64] = (odds + prior_shift(trained.hyperparameters)).round(DIGITS)
+    return result
+
+
+def _vectors(
+    trained: TrainedNetwork, hashes: NDArray[np.uint64], addresses: Addresses
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the network's vectors (entity float32[n, d + 1], address float32[m, d + 1]), each with its bias last."""
+    return trained.network.entity_vectors(hashes), trained.network.address_vectors(prefix_keys(addresses))

@@ -48,7 +48,7 @@ class PairScorer:
         good = _Pairs.of(rows, self.spell, self.translators)
         if good is None:
             return [None] * len(rows)
-        # rows in SageMaker's format also get the network's log-odds
+        # rows in SageMaker's format also get its dot_product
         found = iter(self._scores(good, alone=any(row.sagemaker for row in rows)))
         return [None if row.error else next(found) for row in rows]
 
@@ -75,7 +75,7 @@ class PairScorer:
         vectors: Sequence[tuple[list[float] | None, list[float] | None]] = [(None, None)] * len(dots)
         scores: Sequence[Score | None] = [None] * len(dots)
         if accept.verbose:
-            entity, ip = embeddings(self.snapshot.network.network, entity_hashes(good.entities), good.addresses)
+            entity, ip = embeddings(self.snapshot.network, entity_hashes(good.entities), good.addresses)
             vectors = list(zip(entity[good.entity].tolist(), ip[good.ip].tolist(), strict=True))
         if accept.probability:
             scores = self._scores(good, alone=False)
@@ -83,8 +83,8 @@ class PairScorer:
         return [None if row.error else next(found) for row in rows]
 
     def _dot_products(self, pairs: _Pairs) -> NDArray[np.float64]:
-        network = self.snapshot.network.network
-        return dot_products(network, entity_hashes(pairs.entities), pairs.addresses, pairs.entity, pairs.ip)
+        hashes = entity_hashes(pairs.entities)
+        return dot_products(self.snapshot.network, hashes, pairs.addresses, pairs.entity, pairs.ip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Row:
 class Score:
     """``compatibility``: log-odds, high = usual; ``probability`` in (0, 1], small = unusual; class of history.
 
-    ``dot_product``: the network's log-odds alone; the same as compatibility with architecture ``ip_insights``.
+    ``dot_product``: the network's log-odds alone, on SageMaker's scale: against as many sampled pairs as real ones.
     """
 
     compatibility: float

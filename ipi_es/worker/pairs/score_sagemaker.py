@@ -77,7 +77,7 @@ def _instances(text: str) -> Iterator[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """``dot_product``: the network's log-odds, high = usual. The embeddings' dot product is the same number."""
+    """``dot_product``: the network's log-odds on SageMaker's scale, high = usual; the dot product of the embeddings."""
 
     dot_product: float
     entity_embedding: list[float] | None = None

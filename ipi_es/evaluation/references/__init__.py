@@ -1,0 +1,1 @@
+"""The references that count earlier rows; one module each."""

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from cli_run import run
 from endpoint_parts import Asked, invoke
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from incident_parts import ready
 from saved_snapshot import TRAINED_TO, add_day, save_snapshot
 from serve_parts import services_of
@@ -79,8 +81,8 @@ def test_every_content_type_is_taken_and_given(folder: Path) -> None:
     app = app_of(DirectoryScorers(folder, {}))
     expected = invoke(app, BODIES[CSV]).dots
     assert len(expected) == 3
-    for given, accept in product(BODIES, [CSV, JSON, LINES, "*/*", "application/*", "text/html, */*;q=0.1"]):
-        answer = invoke(app, BODIES[given], given, accept=accept)
+    for sent, accept in product(BODIES, [CSV, JSON, LINES, "*/*", "application/*", "text/html, */*;q=0.1"]):
+        answer = invoke(app, BODIES[sent], sent, accept=accept)
         kind = accept if accept in BODIES else JSON
         assert answer.headers["content-type"].partition(";")[0] == kind
         if kind == JSON:
@@ -136,6 +138,50 @@ def test_a_request_that_is_none_is_refused_and_says_why(
     assert answer.status == status
     assert said in answer.json()["error"]
     assert answer.json()["hint"]
+
+
+ROWS = st.lists(
+    st.one_of(
+        st.text(max_size=20),
+        st.sampled_from(
+            ["user1,192.0.2.1", '{"features": ["user1", "::1"]}', '"', "a,b,c", ",", '{"data": 7}', "[[[", "\x00"]
+        ),
+    ),
+    max_size=6,
+).map("\n".join)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    body=st.one_of(
+        st.binary(max_size=60),
+        ROWS.map(lambda text: text.encode("utf-8", "surrogatepass")),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8)),
+            lambda each: st.one_of(
+                st.lists(each, max_size=3),
+                st.dictionaries(
+                    st.sampled_from(["instances", "features", "data", "values", "entity", "ip"]), each, max_size=3
+                ),
+            ),
+            max_leaves=12,
+        ).map(lambda value: json.dumps({"instances": value}).encode()),
+    ),
+    kind=st.sampled_from([CSV, JSON, LINES]),
+    accept=st.sampled_from([CSV, JSON, f"{LINES};verbose=True", f"{JSON};probability=True"]),
+)
+def test_no_body_is_a_mistake_of_the_server(fuzzed: ASGIApp, body: bytes, kind: str, accept: str) -> None:
+    answer = invoke(fuzzed, body, kind, accept=accept)
+    assert answer.status in (200, 400)
+    if answer.status == 200 and accept.partition(";")[0] == JSON:
+        assert isinstance(answer.json()["predictions"], list)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> ASGIApp:
+    shelf = tmp_path_factory.mktemp("shelf")
+    save_snapshot(DirectoryBlobs(shelf), make_job())
+    return app_of(DirectoryScorers(shelf, {}))
 
 
 def test_parameters_of_a_content_type_are_no_matter(folder: Path) -> None:

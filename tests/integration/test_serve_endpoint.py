@@ -22,6 +22,7 @@ import worker_company as company
 import worker_parts as parts
 from botocore.exceptions import ClientError
 from cli_run import run
+from endpoint_parts import trained_cluster
 from saved_snapshot import save_snapshot
 from serve_parts import services_of
 from signin_events import make_job
@@ -29,6 +30,7 @@ from starlette.types import ASGIApp
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
+from ipi_es.errors import AuthenticationFailed
 from ipi_es.http.listener import HttpListener
 from ipi_es.serve.application import application, endpoint_application
 from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
@@ -105,6 +107,25 @@ def test_refusals_are_the_clients_own_errors(runtime: Any) -> None:
     with pytest.raises(ClientError) as large:
         runtime.invoke_endpoint(EndpointName="sign-ins", ContentType="text/csv", Body=b"\n" * (26 << 20))
     assert large.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
+
+
+def test_a_secured_cluster_is_asked_by_a_header_in_the_signatures_place() -> None:
+    made = trained_cluster(make_job())
+
+    def bind(authorization: str | None) -> Cluster:
+        if authorization != "ApiKey key":
+            raise AuthenticationFailed("the cluster requires credentials", hint="send some", status=401)
+        return made
+
+    def log_in(request: Any, **_: Any) -> None:
+        request.headers["Authorization"] = "ApiKey key"
+
+    with listening(application(services_of(bind, [make_job()]))) as server:
+        client = client_of(server.url)
+        with pytest.raises(ClientError, match="AccessDeniedException"):
+            client.invoke_endpoint(EndpointName="sign-ins", ContentType="text/csv", Body=PAIRS)
+        client.meta.events.register("before-send", log_in)
+        assert len(dots(client.invoke_endpoint(EndpointName="sign-ins", ContentType="text/csv", Body=PAIRS))) == 2
 
 
 def test_the_containers_command_serves_until_it_is_stopped(tmp_path: Path) -> None:

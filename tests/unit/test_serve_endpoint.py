@@ -14,13 +14,12 @@ from pathlib import Path
 
 import pytest
 from cli_run import run
-from endpoint_parts import Asked, invoke
+from endpoint_parts import Asked, invoke, trained_cluster, use
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from incident_parts import ready
-from saved_snapshot import TRAINED_TO, add_day, save_snapshot
+from saved_snapshot import add_day, save_snapshot
 from serve_parts import services_of
-from service_parts import NOW
 from signin_events import job_data, make_job
 from starlette.types import ASGIApp
 
@@ -39,9 +38,7 @@ from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
 from ipi_es.serve.endpoint.routes import MAX_BODY
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
-from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
-from ipi_es.worker.history.history_keeper import HistoryId
 
 CSV, JSON, LINES = "text/csv", "application/json", "application/jsonlines"
 PAIRS = [("user1", "203.0.113.1"), ("user2", "192.0.2.7"), ("nobody here", "198.51.100.7")]
@@ -362,16 +359,7 @@ def test_nothing_to_serve_is_an_error_at_the_start(tmp_path: Path, folder: Path)
 @pytest.fixture
 def cluster() -> Cluster:
     """With the snapshot and the state of one job."""
-    found = ready(MemoryCluster())
-    use(found, *save_snapshot(ClusterBlobs(found), make_job()))
-    return found
-
-
-def use(cluster: Cluster, snapshot_id: str, history: HistoryId) -> None:
-    """Let the job's state point to a snapshot."""
-    states = StateStore(cluster)
-    held = states.acquire_lease("sign-ins", "test", NOW, 60, alive=lambda _: False)
-    states.save(held.advanced(snapshot_id=snapshot_id, history_id=str(history), checkpoint=TRAINED_TO))
+    return trained_cluster(make_job())
 
 
 def test_a_jobs_snapshot_of_the_cluster_is_served(cluster: MemoryCluster, folder: Path) -> None:
@@ -389,9 +377,9 @@ def test_the_state_of_the_cluster_decides_which_snapshot_answers(cluster: Cluste
     first = invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"]
     snapshot_id, history = save_snapshot(ClusterBlobs(cluster), make_job(), seed=2, created=2_000)
     assert invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == first
-    use(cluster, snapshot_id, history)
+    use(cluster, make_job(), snapshot_id, history)
     eventually(lambda: invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id)
-    use(cluster, "none", history)
+    use(cluster, make_job(), "none", history)
     assert invoke(app, BODIES[CSV]).status == 200
     eventually(lambda: "none" in str(Asked(app, "GET", "/readyz").json()["warnings"]))
     assert invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id

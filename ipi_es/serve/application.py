@@ -41,7 +41,9 @@ def application(services: Services) -> ASGIApp:
             reasons = [{"reason": type(error).__name__, "status": status_of(error), "text": error.message}]
         else:
             reasons = []
-        return {"ready": not reasons, "reasons": reasons, "jobs": len(services.jobs), "warnings": scorers.troubles}
+        old = len(scorers.troubles)  # no job is named to callers without credentials
+        warnings = [f"the newest snapshots of {old:,} jobs are not in use; the log says why"] if old else []
+        return {"ready": not reasons, "reasons": reasons, "jobs": len(services.jobs), "warnings": warnings}
 
     rooms = [*endpoint.routes(scorers, strict=services.settings.serve.strict), *results_routes.routes(services)]
     return _application(rooms, readiness, PRODUCT if services.product_header else {})

@@ -381,7 +381,8 @@ def test_the_state_of_the_cluster_decides_which_snapshot_answers(cluster: Cluste
     eventually(lambda: invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id)
     use(cluster, make_job(), "none", history)
     assert invoke(app, BODIES[CSV]).status == 200
-    eventually(lambda: "none" in str(Asked(app, "GET", "/readyz").json()["warnings"]))
+    eventually(lambda: "1 jobs are not in use" in str(Asked(app, "GET", "/readyz").json()["warnings"]))
+    assert "sign-ins" not in Asked(app, "GET", "/readyz").answer.text
     assert invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id
 
 

@@ -16,8 +16,8 @@ from ipi_es.serve.results_api.arguments import Arguments
 from ipi_es.serve.results_api.named_jobs import matching_jobs, one_job, require_reading
 from ipi_es.serve.services import Services
 from ipi_es.state.blobs import BlobStore
-from ipi_es.state.calendar_store import CalendarStore, StoredEvent
-from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.calendar_store import CALENDARS_INDEX, CalendarStore, StoredEvent
+from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.state.job_state import JobState, StateStore
 from ipi_es.times import format_span, to_ms
@@ -51,7 +51,7 @@ def get_job_stats(services: Services, caller: Caller, path: Mapping[str, str], a
 def get_model_snapshots(services: Services, caller: Caller, path: Mapping[str, str], arguments: Arguments) -> Answer:
     """Answer with the snapshots of a job."""
     job = one_job(services.jobs, path["job_id"])
-    require_reading(caller.cluster)
+    require_reading(caller.cluster, SNAPSHOT_INDEX)
     directory = services.settings.snapshots.directory
     blobs: BlobStore = ClusterBlobs(caller.cluster) if directory is None else DirectoryBlobs(directory)
     state = StateStore(caller.cluster).read(job.job_id)
@@ -108,7 +108,7 @@ def get_calendar_events(services: Services, caller: Caller, path: Mapping[str, s
 
 def _calendar_events(cluster: Cluster, wanted: str) -> Sequence[StoredEvent]:
     """Return the events of a calendar, or of all. Raises RequestInvalid (404) where it has none."""
-    require_reading(cluster)
+    require_reading(cluster, CALENDARS_INDEX)
     events = CalendarStore(cluster).all().events
     if wanted in ("_all", "*"):
         return events

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from ipi_es.cluster.port import Cluster
@@ -53,19 +54,19 @@ def no_such_job(jobs: Mapping[str, Job], job_id: str) -> RequestInvalid:
     )
 
 
-def require_reading(cluster: Cluster) -> None:
-    """Raise PermissionDenied where the caller may not read results.
+def require_reading(cluster: Cluster, index: str = ALIAS) -> None:
+    """Raise PermissionDenied where the caller may not read an index of ipi-es, by default the results.
 
     A search shows that only on OpenSearch: Elasticsearch leaves out what may not be read.
     """
-    if cluster.lacking((), {ALIAS: ("read",)}):
+    if cluster.lacking((), {index: ("read",)}):
         raise PermissionDenied(
-            f"these credentials may not read {ALIAS}", hint="give the user the role ipi-es-reader", status=403
+            f"these credentials may not read {index}",
+            hint="give the user the role ipi-es-analyst, or ipi-es-writer for snapshots",
+            status=403,
         )
-    try:
-        cluster.count(ALIAS, {"match_none": {}})
-    except NotFound:
-        return
+    with suppress(NotFound):
+        cluster.count(index, {"match_none": {}})
 
 
 def _may_be_none(arguments: Arguments) -> bool:

@@ -1,6 +1,6 @@
-# Two images: `docker build --target full` (the default) trains and scores; `docker build --target scorer` has neither
+# Three images: `docker build --target full` (the default) trains and scores; `docker build --target scorer` has neither
 # TensorFlow nor what only training needs. Each: the package, its locked dependencies, a user without rights, nothing
-# to write to.
+# to write to. `docker build --target sagemaker` has the contents of `full`, and SageMaker's contract for containers.
 #
 # The base by its digest, of all platforms: the tag says which it is and may be built again, the digest never changes.
 # A newer one: `docker buildx imagetools inspect python:3.11-slim`, docs/docker.md.
@@ -45,6 +45,16 @@ CMD ["--help"]
 FROM base AS scorer
 ENV IPI_ES_IMAGE=scorer
 COPY --from=build-scorer /opt/ipi-es /opt/ipi-es
+
+# SageMaker mounts /opt/ml with root's rights, and starts the image with one word: train or serve
+FROM base AS sagemaker
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true
+ENV IPI_ES_IMAGE=full
+COPY --from=build-full /opt/ipi-es /opt/ipi-es
+USER 0:0
+EXPOSE 8080
+ENTRYPOINT ["ipi-es", "sagemaker"]
+CMD ["serve"]
 
 FROM base AS full
 ENV IPI_ES_IMAGE=full

@@ -8,6 +8,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     │   ├── ConfigError             a mistake in a file, with its place
     │   ├── RequestInvalid          a request to `ipi-es serve` is wrong; carries its status
     │   ├── JobChanged              a trained job's settings aren't those that it was made with
+    │   ├── EndpointUnknown         a request names no job that is served
     │   └── ExtraMissing            an optional dependency is not installed
     ├── ClusterError                the cluster, or the connection to it, failed
     │   ├── ClusterUnreachable      no connection (host, port, DNS), or a broken one; retried
@@ -94,6 +95,10 @@ class RequestInvalid(UsageError):
 
 class JobChanged(UsageError):
     """Settings of a trained job changed: what it learned may not fit them."""
+
+
+class EndpointUnknown(UsageError):
+    """A request names no job that is served."""
 
 
 class ExtraMissing(UsageError):

@@ -33,6 +33,7 @@ COMMANDS = {
     "calendar": "Plan changes in which nothing is alerted or learned.",
     "entity": "Export or erase what is stored of one entity.",
     "score": "Score pairs of entity and address on standard input.",
+    "sagemaker": "Train and serve as a container of SageMaker does.",
     "evaluate": "Measure detection on real events, beside references.",
     "snapshots": "List, delete and revert to trained snapshots.",
     "job": "Create, import, validate, pause, reset and delete jobs.",

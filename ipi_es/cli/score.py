@@ -6,29 +6,22 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ipi_es.cli.pairs.pair_scorer import PairScorer
-from ipi_es.cli.pairs.score_rows import Row, RowFormat, read_rows, write_row
-from ipi_es.cli.pairs.score_sagemaker import JSON, Answer, MediaType, request_rows
+from ipi_es.cli.score_folder import score_folder
+from ipi_es.cli.score_lines import Lines, Malformed
 from ipi_es.cli.shared.shell import shell
-from ipi_es.errors import SnapshotMissing, UsageError
+from ipi_es.errors import ConfigError, UsageError
+from ipi_es.worker.pairs.score_rows import RowFormat
+from ipi_es.worker.pairs.score_sagemaker import JSON, MediaType
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
-    from ipi_es.cluster.port import Cluster
     from ipi_es.config.job_config import Job
-    from ipi_es.state.blobs import BlobStore
-    from ipi_es.worker.history.history_keeper import HistoryId
-    from ipi_es.worker.training.job_snapshot import JobSnapshot
-
-BLOCK_ROWS = 4_096
-"""Rows that are scored together: enough to be fast, and few enough that a pipe gets output soon."""
+    from ipi_es.worker.pairs.pair_scorer import PairScorer
 
 
 @click.command()
@@ -37,8 +30,8 @@ BLOCK_ROWS = 4_096
     "--snapshot",
     "--model-dir",
     "directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Directory with the job's snapshots (snapshots.directory): no cluster is asked then.",
+    type=click.Path(exists=True, path_type=Path),
+    help="Directory with the job's snapshots (snapshots.directory), or a model.tar.gz of it: no cluster is asked then.",
 )
 @click.option("--snapshot-id", help="Which snapshot; by default the one in use, in a directory the newest.")
 @click.option(
@@ -52,9 +45,20 @@ BLOCK_ROWS = 4_096
 @click.option(
     "--accept",
     metavar="TYPE",
-    help="Answer as SageMaker's IP Insights does, in one of these types; ;verbose=True behind it adds the embeddings. "
-    "Default with --content-type: application/json.",
+    help="Answer as SageMaker's IP Insights does, in one of these types; ;verbose=True behind it adds the embeddings, "
+    ";probability=True what `score` answers by itself. Default with --content-type: application/json.",
 )
+@click.option(
+    "--input-dir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Score all files below this folder instead of standard input; plain or gzip. Needs --output-dir.",
+)
+@click.option(
+    "--output-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for the answers: NAME.out for each file NAME of --input-dir, its rows in the same order.",
+)
+@click.option("--strict", is_flag=True, help="Fail with exit code 1 where a row is malformed, and name such rows.")
 @click.pass_context
 def score(
     ctx: click.Context,
@@ -64,6 +68,9 @@ def score(
     input_format: str,
     content_type: str | None,
     accept: str | None,
+    input_dir: Path | None,
+    output_dir: Path | None,
+    strict: bool,
 ) -> None:
     """Score (entity, IP address) pairs of standard input with JOB's snapshot; nothing is written or learned.
 
@@ -77,184 +84,84 @@ def score(
     `{"instances": [{"features": ["alice", "192.0.2.1"]}]}` gives `{"predictions": [{"dot_product": 3.1}]}`. JOB may be
     left out where --snapshot has the snapshots of one job only.
 
+    A malformed row keeps its place, with an error instead of numbers, and the exit code is 0 unless no row could be
+    scored; with --strict it is 1, and in a folder a file with such rows gets no answer.
+
     Example: echo alice,192.0.2.1 | ipi-es score sign-ins
     """
-    asked = None if content_type is None else MediaType.parse(content_type, "--content-type")
-    answer = None
-    if accept is not None or asked is not None:
-        answer = MediaType.parse(accept or JSON, "--accept")
-        if input_format != "auto":
-            raise UsageError("--input is of no use with --content-type or --accept", hint="leave it out")
-    if sys.stdin.isatty():
+    lines = _lines(input_format, content_type, accept)
+    if (input_dir is None) != (output_dir is None):
+        raise UsageError("--input-dir and --output-dir go together", hint="name both, or pipe the pairs")
+    if input_dir is None and sys.stdin.isatty():
         click.echo("Type entity,ip and end with Ctrl-D.", err=True)
-    surroundings = shell(ctx)
-    with _open(surroundings, _named(job_name, directory), directory, snapshot_id) as scorer:
-        lines = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline="")
-        if answer is None:
-            form, rows = read_rows(lines, None if input_format == "auto" else _format(input_format))
-            _score_all(scorer, rows, form)
-        else:
-            _answer_all(scorer, request_rows(lines, asked), answer)
-        lines.detach()
-
-
-def _named(job_name: str | None, directory: Path | None) -> str:
-    """Return the job's name: the given one, else that of the only job with snapshots in the directory.
-
-    Raises UsageError or SnapshotMissing if there isn't exactly one.
-    """
-    if job_name is not None:
-        return job_name
-    if directory is None:
-        raise UsageError(
-            "which job?", hint="name its file or its job_id, or a directory with snapshots: --snapshot DIR"
-        )
-    from ipi_es.state.directory_blobs import DirectoryBlobs
-
-    blobs = DirectoryBlobs(directory)
-    found = sorted(folder.name for folder in directory.iterdir() if folder.is_dir())
-    jobs = [name for name in found if _has_networks(blobs, name)]
-    if len(jobs) == 1:
-        return jobs[0]
-    if not jobs:
-        raise _no_snapshot(directory)
-    raise UsageError(f"{directory} has snapshots of {', '.join(jobs)}", hint=f"name one: ipi-es score {jobs[0]}")
-
-
-def _no_snapshot(directory: Path) -> SnapshotMissing:
-    """Return the error for a directory without snapshots; its hint depends on the files found there."""
-    if any(directory.glob("*.blob")):
-        above = directory.resolve().parent
-        return SnapshotMissing(f"{directory} is the folder of one job", hint=f"name the one above it: {above}")
-    if any(directory.glob("*/*.blob")):
-        return SnapshotMissing(
-            f"{directory} has files of snapshots, but none that is whole", hint="copy them again, or train again"
-        )
-    return SnapshotMissing(f"{directory} has no snapshot", hint="make one: ipi-es train --csv FILE --snapshots DIR")
-
-
-def _has_networks(blobs: BlobStore, name: str) -> bool:
-    try:
-        return bool(blobs.list(name, "network"))
-    except UsageError:  # not a valid job name
-        return False
-
-
-def _format(text: str) -> RowFormat:
-    return "json" if text == "json" else "csv"
-
-
-def _score_all(scorer: PairScorer, rows: Iterator[Row], form: RowFormat) -> None:
-    malformed = _Malformed()
-    while block := list(islice(rows, BLOCK_ROWS)):
-        for row, result in zip(block, scorer.score(block), strict=True):
-            sys.stdout.write(write_row(row, result, form))
-            malformed.see(row)
-        sys.stdout.flush()
+    malformed = Malformed(strict)
+    with _open(shell(ctx), job_name, directory, snapshot_id) as scorer:
+        if lines.accept is not None and not lines.accept.probability:
+            _note_what_is_left_out(scorer)
+        if input_dir is not None and output_dir is not None:
+            score_folder(input_dir, output_dir, scorer, lines, malformed)
+            return
+        text = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline="")
+        for block in lines.scored(scorer, text, malformed):
+            sys.stdout.write(block)
+            sys.stdout.flush()
+        text.detach()
     malformed.say()
 
 
-def _answer_all(scorer: PairScorer, rows: Iterator[Row], accept: MediaType) -> None:
+def _lines(input_format: str, content_type: str | None, accept: str | None) -> Lines:
+    """Return how rows are read and answered. Raises UsageError for options that don't go together."""
+    given: RowFormat | None = None if input_format == "auto" else "json" if input_format == "json" else "csv"
+    if content_type is None and accept is None:
+        return Lines(given)
+    if given is not None:
+        raise UsageError("--input is of no use with --content-type or --accept", hint="leave it out")
+    asked = None if content_type is None else MediaType.parse(content_type, "--content-type")
+    return Lines(content_type=asked, accept=MediaType.parse(accept or JSON, "--accept"))
+
+
+def _note_what_is_left_out(scorer: PairScorer) -> None:
     if scorer.snapshot.network.combiner is not None:
         click.secho(
             "note: dot_product is the network's alone; this snapshot joins it with history: without --content-type and "
-            "--accept you get that compatibility",
+            "--accept, or with --accept 'application/json;probability=True', you get that compatibility",
             fg="yellow",
             err=True,
         )
-    answer, malformed = Answer(accept), _Malformed()
-    sys.stdout.write(answer.begin())
-    while block := list(islice(rows, BLOCK_ROWS)):
-        for row, prediction in zip(block, scorer.predict(block, verbose=accept.verbose), strict=True):
-            sys.stdout.write(answer.one(row, prediction))
-            malformed.see(row)
-        sys.stdout.flush()
-    sys.stdout.write(answer.end())
-    sys.stdout.flush()
-    malformed.say()
-
-
-@dataclass(slots=True)
-class _Malformed:
-    """Counts the rows that can't be scored."""
-
-    total: int = 0
-    count: int = 0
-    first: str = ""
-
-    def see(self, row: Row) -> None:
-        """Count one row."""
-        self.total += 1
-        if row.error:
-            self.count += 1
-            self.first = self.first or f"line {row.line}: {row.error}"
-
-    def say(self) -> None:
-        """Print a note if there are malformed rows. Raises UsageError if no row could be scored."""
-        if self.count:
-            text = f"{self.count:,} of {self.total:,} rows are malformed and not scored (first: {self.first})"
-            click.secho(text, fg="yellow", err=True)
-            if self.count == self.total:
-                raise UsageError(
-                    "no row was scored",
-                    hint="write one pair a line: alice,192.0.2.1 (`ipi-es score --help` has the other forms)",
-                )
 
 
 @contextmanager
-def _open(surroundings: Shell, job_name: str, directory: Path | None, snapshot_id: str | None) -> Iterator[PairScorer]:
+def _open(
+    surroundings: Shell, job_name: str | None, directory: Path | None, snapshot_id: str | None
+) -> Iterator[PairScorer]:
     if directory is not None:
-        yield _from_directory(surroundings, job_name, directory, snapshot_id)
+        from ipi_es.state.directory_blobs import DirectoryBlobs
+        from ipi_es.worker.pairs.model_archive import unpacked
+        from ipi_es.worker.pairs.scorer_loading import load, newest, only_job
+
+        with unpacked(directory) as folder:
+            job_id, job = _job_of(surroundings, job_name or only_job(folder, directory, "name one: ipi-es score {}"))
+            blobs = DirectoryBlobs(folder)
+            scorer = load(blobs, job_id, newest(blobs, job_id, snapshot_id), job)
+        if job is None and scorer.snapshot.network.about.get("source") != "csv":
+            note = f"note: there is no file of job {job_id} here; entities are taken as they are spelled"
+            click.secho(note, fg="yellow", err=True)
+        yield scorer
         return
-    with surroundings.cluster() as cluster:
-        yield _from_cluster(cluster, surroundings, job_name, snapshot_id)
-
-
-def _from_cluster(cluster: Cluster, surroundings: Shell, job_name: str, snapshot_id: str | None) -> PairScorer:
-    """Load the named snapshot and its newest history, or by default those that the job's state points to."""
-    from ipi_es.worker.changed_settings import require_same_key
-    from ipi_es.worker.history.history_keeper import HistoryId
+    if job_name is None:
+        raise UsageError(
+            "which job?", hint="name its file or its job_id, or a directory with snapshots: --snapshot DIR"
+        )
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.pairs.scorer_loading import in_use, load_in_use
 
-    job = surroundings.job(job_name)
-    work = JobResources(cluster, job, snapshots=surroundings.settings.snapshots.directory)
-    state = work.stores.states.read(job.job_id)
-    require_same_key(job, state)
-    in_use = None if state is None else state.snapshot_id
-    wanted = snapshot_id or in_use
-    snapshot = work.snapshot(wanted)
-    if wanted == in_use and state is not None and state.history_id is not None:
-        history = HistoryId.parse(state.history_id)
-    else:
-        history = _newest_history(work.stores.blobs, job.job_id, str(wanted))
-    return _scorer(work.stores.blobs, snapshot, history, work.folded_job())
-
-
-def _from_directory(surroundings: Shell, job_name: str, directory: Path, snapshot_id: str | None) -> PairScorer:
-    from ipi_es.state.directory_blobs import DirectoryBlobs
-    from ipi_es.worker.training.job_snapshot import JobSnapshot
-
-    job_id, job = _job_of(surroundings, job_name)
-    blobs = DirectoryBlobs(directory)
-    if snapshot_id is None:
-        found = blobs.list(job_id, "network")
-        if not found:
-            raise SnapshotMissing(
-                f"{directory} has no snapshot of job {job_id}",
-                hint="name the folder that snapshots.directory of ipi-es.yml names, above the folders of the jobs",
-            )
-        snapshot_id = found[-1].id
-    snapshot = JobSnapshot.from_bytes(blobs.read(job_id, snapshot_id), job_id)
-    if job is None and snapshot.network.about.get("source") != "csv":
-        note = f"note: there is no file of job {job_id} here; entities are taken as they are spelled"
-        click.secho(note, fg="yellow", err=True)
-    return _scorer(blobs, snapshot, _newest_history(blobs, job_id, snapshot_id), job)
+    with surroundings.cluster() as cluster:
+        work = JobResources(cluster, surroundings.job(job_name), snapshots=surroundings.settings.snapshots.directory)
+        yield load_in_use(work, in_use(work, snapshot_id))
 
 
 def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
     """Return (job_id, job); the job is None where a snapshot is used without the job's file."""
-    from ipi_es.errors import ConfigError
-
     try:
         job = surroundings.job(job_name)
     except ConfigError:
@@ -262,26 +169,3 @@ def _job_of(surroundings: Shell, job_name: str) -> tuple[str, Job | None]:
     except UsageError:
         return job_name, None
     return job.job_id, job
-
-
-def _newest_history(blobs: BlobStore, job_id: str, snapshot_id: str) -> HistoryId:
-    """Return the id of the snapshot's history with all days that were added to it."""
-    from ipi_es.worker.history.history_keeper import HistoryId, history_base
-
-    base = history_base(snapshot_id)
-    day = int(blobs.info(job_id, base).attributes["day"])
-    deltas = blobs.list(job_id, "history_delta")
-    days = [int(info.attributes["day"]) + 1 for info in deltas if info.attributes.get("base") == base]
-    return HistoryId(base, max([day, *days]))
-
-
-def _scorer(blobs: BlobStore, snapshot: JobSnapshot, history: HistoryId, job: Job | None) -> PairScorer:
-    from ipi_es.datafeed.bucket_context import networks_of
-    from ipi_es.ipinsights.scorer import Scorer
-    from ipi_es.worker.history.history_keeper import load_history
-
-    loaded = load_history(blobs, snapshot.job_id, history)
-    scorer = Scorer(snapshot.network, loaded)
-    if job is None:
-        return PairScorer(snapshot, scorer, str)
-    return PairScorer(snapshot, scorer, job.stored_entity, networks_of(job), job.datafeed_config.translators)

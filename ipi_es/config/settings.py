@@ -275,6 +275,11 @@ class ServeSettings(Section):
         default=False,
         description="Answer with `X-elastic-product: Elasticsearch`, which Elastic's clients require of a server.",
     )
+    strict: bool = Field(
+        default=False,
+        description="Refuse a SageMaker request with a malformed row, as `?strict=1` does. By default such a row gets "
+        "an error in its place.",
+    )
 
     @model_validator(mode="after")
     def _both_or_none(self) -> ServeSettings:

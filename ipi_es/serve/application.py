@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from ipi_es.errors import IpiEsError
 from ipi_es.serve import request_metrics
+from ipi_es.serve.endpoint import routes as endpoint
+from ipi_es.serve.endpoint.cluster_scorers import ClusterScorers
+from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
 from ipi_es.serve.explorer import explorer_routes
-from ipi_es.serve.problems import error_answer, problem
-from ipi_es.serve.request_limits import RequestLimits
+from ipi_es.serve.problems import error_answer, problem, status_of
+from ipi_es.serve.request_limits import MAX_BODY, RequestLimits
 from ipi_es.serve.request_metrics import RequestMetrics
 from ipi_es.serve.response_headers import ResponseHeaders
 from ipi_es.serve.results_api import results_routes
@@ -24,18 +31,49 @@ PRODUCT = {"x-elastic-product": "Elasticsearch"}
 
 def application(services: Services) -> ASGIApp:
     """Return the application."""
+    scorers = ClusterScorers(
+        services.jobs, services.settings.snapshots.directory, lambda request: services.callers.of(request).cluster
+    )
+
+    def readiness() -> dict[str, Any]:
+        try:
+            services.callers.check()
+        except IpiEsError as error:
+            reasons = [{"reason": type(error).__name__, "status": status_of(error), "text": error.message}]
+        else:
+            reasons = []
+        old = len(scorers.troubles)  # no job is named to callers without credentials
+        warnings = [f"the newest snapshots of {old:,} jobs are not in use; the log says why"] if old else []
+        return {"ready": not reasons, "reasons": reasons, "jobs": len(services.jobs), "warnings": warnings}
+
+    rooms = [
+        *endpoint.routes(scorers, strict=services.settings.serve.strict),
+        *results_routes.routes(services),
+        *explorer_routes.routes(services),
+    ]
+    return _application(rooms, readiness, PRODUCT if services.product_header else {})
+
+
+def endpoint_application(scorers: DirectoryScorers, *, strict: bool) -> ASGIApp:
+    """Return the application that serves a directory's snapshots alone. ``strict``: see :func:`endpoint.routes`."""
+
+    def readiness() -> dict[str, Any]:
+        return {"ready": True, "reasons": [], "snapshots": scorers.in_use, "warnings": scorers.troubles}
+
+    return _application(endpoint.routes(scorers, strict=strict), readiness, {})
+
+
+def _application(
+    rooms: list[BaseRoute], readiness: Callable[[], dict[str, Any]], further: Mapping[str, str]
+) -> ASGIApp:
     metrics = RequestMetrics()
     app = Starlette(
-        routes=[
-            *request_metrics.routes(services, metrics),
-            *results_routes.routes(services),
-            *explorer_routes.routes(services),
-        ],
+        routes=[*request_metrics.routes(metrics, readiness), *rooms],
         exception_handlers={IpiEsError: _failed, HTTPException: _refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
-    further = PRODUCT if services.product_header else {}
-    return metrics.counting(ResponseHeaders(RequestLimits(app), further))
+    limited = RequestLimits(app, lambda path: endpoint.max_body(path) or MAX_BODY)
+    return metrics.counting(ResponseHeaders(limited, further))
 
 
 def _failed(_: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ipi_es.serve.problems import problem
@@ -18,29 +19,58 @@ MAX_BODY = 1 << 20
 MAX_REQUESTS = 40
 """Requests at work at a time: as many as there are threads for handlers."""
 
+MAX_HELD = 512 << 20
+"""Bytes of all bodies that are being received or worked on: many clients with large ones must not fill the memory."""
+
 
 class RequestLimits:
     """ASGI middleware that receives bodies, and refuses requests that are too large or too many."""
 
-    def __init__(self, app: ASGIApp, max_body: Callable[[str], int] = lambda _: MAX_BODY) -> None:
-        """``max_body`` returns the most bytes of a path's bodies."""
-        self._app, self._max_body, self._at_work = app, max_body, 0
+    def __init__(
+        self, app: ASGIApp, max_body: Callable[[str], int] = lambda _: MAX_BODY, *, max_held: int = MAX_HELD
+    ) -> None:
+        """``max_body`` returns the most bytes of a path's bodies; ``max_held``: of all bodies together."""
+        self._app, self._max_body, self._max_held = app, max_body, max_held
+        self._at_work = self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        most = self._max_body(scope["path"])
-        body = await _received(receive, most)
-        if body is None:
-            reason = f"the body has more than {most:,} bytes"
-            await problem(413, "content_too_long_exception", reason, {"connection": "close"})(scope, receive, send)
-            return
-        if self._at_work >= MAX_REQUESTS:
-            reason = f"{MAX_REQUESTS} requests are at work; ask again"
-            await problem(429, "es_rejected_execution_exception", reason)(scope, receive, send)
-            return
+        received = _Received()
+        try:
+            refusal = await self._receive(receive, received, self._max_body(scope["path"]))
+            if refusal is None and self._at_work >= MAX_REQUESTS:
+                reason = f"{MAX_REQUESTS} requests are at work; ask again"
+                refusal = problem(429, "es_rejected_execution_exception", reason)
+            if refusal is None:
+                await self._answer(scope, receive, send, received.whole())
+            else:
+                await refusal(scope, receive, send)
+        finally:
+            self._held -= received.length
+
+    async def _receive(self, receive: Receive, received: _Received, most: int) -> Response | None:
+        """Receive a body; return its refusal if it has more than ``most`` bytes, or all bodies have too many.
+
+        A client that goes away sends no more.
+        """
+        close = {"connection": "close"}
+        while True:
+            message = await receive()
+            part = message.get("body", b"")
+            received.add(part)
+            self._held += len(part)
+            if received.length > most:
+                return problem(413, "content_too_long_exception", f"the body has more than {most:,} bytes", close)
+            if self._held > self._max_held:
+                reason = f"the bodies of all requests have more than {self._max_held:,} bytes; ask again"
+                return problem(429, "es_rejected_execution_exception", reason, close)
+            if not message.get("more_body", False):
+                return None
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         scope.setdefault("state", {})["body"] = body
         self._at_work += 1
         try:
@@ -49,18 +79,21 @@ class RequestLimits:
             self._at_work -= 1
 
 
-async def _received(receive: Receive, most: int) -> bytes | None:
-    """Return a request's body; None if it has more than ``most`` bytes. A client that goes away sends no more."""
-    parts, length = [], 0
-    while True:
-        message = await receive()
-        part = message.get("body", b"")
-        length += len(part)
-        if length > most:
-            return None
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
+class _Received:
+    """The parts of a body, and their length, which counts until the request is answered."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.length = 0
+
+    def add(self, part: bytes) -> None:
+        self._parts.append(part)
+        self.length += len(part)
+
+    def whole(self) -> bytes:
+        """Return the body, and forget its parts."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

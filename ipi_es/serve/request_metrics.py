@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
@@ -13,9 +15,6 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import ipi_es
-from ipi_es.errors import IpiEsError
-from ipi_es.serve.problems import status_of
-from ipi_es.serve.services import Services
 
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of the histogram's buckets, seconds."""
@@ -54,22 +53,19 @@ class RequestMetrics:
         return counted
 
 
-def routes(services: Services, metrics: RequestMetrics) -> list[BaseRoute]:
-    """Return `/healthz`, `/readyz` and `/metrics`, which need no credentials."""
+def routes(metrics: RequestMetrics, readiness: Callable[[], dict[str, Any]]) -> list[BaseRoute]:
+    """Return `/healthz`, `/readyz` and `/metrics`, which need no credentials.
+
+    ``readiness`` returns what `/readyz` says: ``ready``, and anything else.
+    """
 
     async def healthz(_: Request) -> Response:
-        """Respond that the process runs; /readyz covers the cluster."""
+        """Respond that the process runs; /readyz says whether requests can be answered."""
         return PlainTextResponse("ok\n")
 
     def readyz(_: Request) -> Response:
-        try:
-            services.callers.check()
-        except IpiEsError as error:
-            reasons = [{"reason": type(error).__name__, "status": status_of(error), "text": error.message}]
-        else:
-            reasons = []
-        body = {"ready": not reasons, "reasons": reasons, "jobs": len(services.jobs), "version": ipi_es.__version__}
-        return JSONResponse(body, 503 if reasons else 200)
+        body = {**readiness(), "version": ipi_es.__version__}
+        return JSONResponse(body, 200 if body["ready"] else 503)
 
     async def scrape(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))

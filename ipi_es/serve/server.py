@@ -29,7 +29,7 @@ LIMITS = ConnectionLimits(connections=512, longest=60.0, keep_alive=30, headers=
 LONGEST_REQUEST, MAX_RETRIES = 30.0, 1
 """Seconds of one request to the cluster at most, and its further attempts: a person or a program waits."""
 
-PATHS = "the explorer at /, the results API, /healthz, /readyz, /metrics"
+PATHS = "the explorer at /, the results API, /invocations, /endpoints/JOB/invocations, /healthz, /readyz, /metrics"
 
 
 class Server:

@@ -72,6 +72,18 @@ def test_from_channels_to_predictions(tmp_path: Path) -> None:
     assert float(plain.split(",")[2]) + np.log(negatives) == pytest.approx(own, abs=1e-5)
 
 
+def test_a_container_trains_into_its_model_folder(tmp_path: Path) -> None:
+    (tmp_path / "ml/input/data/train").mkdir(parents=True)
+    (tmp_path / "ml/input/config").mkdir()
+    (tmp_path / "ml/input/data/train/part-0").write_text(rows(1, 1_000))
+    (tmp_path / "ml/input/config/hyperparameters.json").write_text(json.dumps({"epochs": "2", "vector_dim": "8"}))
+    result = run("sagemaker", "train", "--root", tmp_path / "ml")
+    assert result.exit_code == 0, result.stderr
+    assert len(metrics(result.stdout)["validation:discriminator_auc"]) == 2
+    assert len(dots(tmp_path / "ml/model", "user5, 25.5.7.1\n")) == 1
+    assert not (tmp_path / "ml/output").exists()
+
+
 def test_standard_input_and_rows_held_out_by_chance(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     options = ("--snapshots", tmp_path / "out", "--num_entity_vectors", "30", *QUICK)
     result = run("train", "mine", "--csv", "-", *options, stdin=rows(1, 1_000))

@@ -12,10 +12,10 @@ from cli_run import run
 from saved_snapshot import add_day, save_snapshot
 from signin_events import job_data, make_job, write_job
 
-from ipi_es.cli.pairs.score_rows import read_rows
-from ipi_es.cli.score import BLOCK_ROWS
+from ipi_es.cli.score_lines import BLOCK_ROWS
 from ipi_es.scoring.calibration import CLASS_NAMES
 from ipi_es.state.directory_blobs import DirectoryBlobs
+from ipi_es.worker.pairs.score_rows import read_rows
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_days_after_the_training_are_in_the_history(shelf: Path) -> None:
 def test_directory_without_the_job_says_which_folder_is_meant(tmp_path: Path) -> None:
     result = run("score", "sign-ins", "--snapshot", tmp_path, stdin="a,192.0.2.1\n")
     assert result.exit_code == 1
-    assert "has no snapshot of job sign-ins" in result.stderr
+    assert "no snapshot of job sign-ins" in result.stderr
     assert "snapshots.directory" in result.stderr
 
 

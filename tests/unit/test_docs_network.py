@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sagemaker_metrics import METRICS
 
-from ipi_es.cli.pairs.score_rows import json_row
 from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.history.profiles import Profiles
 from ipi_es.ipinsights.history.sketches import CELLS_A_KEY, MAX_EXPONENT, MIN_EXPONENT, Sketch
 from ipi_es.ipinsights.network.table_size import CROWDED, ROWS_PER_ENTITY, entity_table
+from ipi_es.worker.pairs.score_rows import json_row
 
 TEXT = (Path(__file__).parents[2] / "docs" / "network.md").read_text(encoding="utf-8")
 PLAIN = " ".join(TEXT.split())
@@ -69,5 +69,5 @@ def test_log_lines_are_found_by_sagemakers_definitions() -> None:
 
 def test_the_example_of_a_request_is_one() -> None:
     body = next(line for line in TEXT.splitlines() if line.startswith('{"instances"'))
-    rows = [json_row(1, each, "") for each in json.loads(body)["instances"]]
+    rows = [json_row(1, each) for each in json.loads(body)["instances"]]
     assert [(row.entity, row.ip, row.error) for row in rows] == [("alice", "192.0.2.1", ""), ("bob", "192.0.2.2", "")]

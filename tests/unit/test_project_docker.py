@@ -15,7 +15,9 @@ import yaml
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from ipi_es.cli.sagemaker import sagemaker
 from ipi_es.config.files.loading import find_job, load_settings
+from ipi_es.config.files.sagemaker_container import SagemakerContainer
 from ipi_es.extras import IMAGE_VARIABLE
 from ipi_es.service.health import probe
 from ipi_es.service.health.probe import listen_of
@@ -237,6 +239,17 @@ def test_image_runs_as_a_user_without_rights() -> None:
     assert users
     assert int(users[-1].partition(":")[0]) > 0, "a number, so that an orchestrator can see that it isn't root"
     assert ("ENTRYPOINT", '["ipi-es"]') in final
+
+
+def test_the_image_of_sagemakers_contract_runs_its_commands_and_is_not_the_default() -> None:
+    stage = dict(of_stage("sagemaker"))
+    assert ("FROM", "base AS sagemaker") in instructions()
+    assert stage["ENTRYPOINT"] == '["ipi-es", "sagemaker"]'
+    assert json.loads(stage["CMD"])[0] in sagemaker.commands
+    assert "train" in sagemaker.commands
+    assert stage["COPY"] == dict(of_stage("full"))["COPY"]
+    assert stage["EXPOSE"] == SagemakerContainer(environ={}).listen.partition(":")[2]
+    assert [rest for word, rest in instructions() if word == "FROM"][-1].endswith(" AS full")
 
 
 def test_image_base_has_a_digest_and_a_readable_version_that_the_project_takes() -> None:

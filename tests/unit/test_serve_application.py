@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from serve_parts import client_of, services_of
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import ClusterUnreachable
-from ipi_es.serve.request_limits import MAX_BODY
+from ipi_es.serve.request_limits import MAX_BODY, RequestLimits
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 
@@ -39,6 +43,39 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
     client = client_of(services_of(lambda _: MemoryCluster()))
     assert client.post("/x", content=b"a" * MAX_BODY).status_code == 404
     assert client.post("/x", content=b"a" * (MAX_BODY + 1)).status_code == 413
+
+
+def test_bodies_that_fill_the_memory_together_are_refused_until_some_are_answered() -> None:
+    """A client sends one that is not ended, then another one does, and then the first one ends its."""
+    most = 600
+    limits, answered, go_on = RequestLimits(_ok, lambda _: most, max_held=1_000), list[int](), asyncio.Event()
+
+    async def request(waits: bool) -> None:
+        async def receive() -> Message:
+            if waits and not go_on.is_set():
+                go_on.set()
+                return {"type": "http.request", "body": bytes(most - 1), "more_body": True}
+            await asyncio.sleep(0.05 * waits)
+            return {"type": "http.request", "body": b"" if waits else bytes(most)}
+
+        async def send(message: Message) -> None:
+            if "status" in message:
+                answered.append(message["status"])
+
+        await limits({"type": "http", "path": "/", "method": "POST", "headers": []}, receive, send)
+
+    async def both() -> None:
+        first = asyncio.create_task(request(waits=True))
+        await go_on.wait()
+        await asyncio.gather(first, request(waits=False))
+        await request(waits=False)
+
+    asyncio.run(both())
+    assert answered == [429, 200, 200]
+
+
+async def _ok(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("ok")(scope, receive, send)
 
 
 def test_every_answer_has_the_headers_for_browsers() -> None:

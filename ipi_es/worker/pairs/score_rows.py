@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, TypeAlias
@@ -51,6 +51,14 @@ class Score:
     history_class: str
     dot_product: float
 
+    def content(self) -> dict[str, Any]:
+        """Return what is answered beside ``dot_product``, by name."""
+        return {
+            "compatibility": self.compatibility,
+            "probability": self.probability,
+            "history_class": self.history_class,
+        }
+
 
 def read_rows(lines: Iterable[str], given: RowFormat | None = None) -> tuple[RowFormat, Iterator[Row]]:
     """Return the format (the given one, else that of the first line) and the rows; empty lines are skipped."""
@@ -89,7 +97,7 @@ def _json_rows(lines: Iterator[str]) -> Iterator[Row]:
         except (orjson.JSONDecodeError, UnicodeEncodeError):
             yield Row(number, error=f"no JSON object in one line: {_shown(line)}")
             continue
-        yield json_row(number, found, line)
+        yield json_row(number, found)
 
 
 def _loaded(line: str) -> Any:
@@ -100,11 +108,11 @@ def _loaded(line: str) -> Any:
         return orjson.loads(line.strip().removesuffix("]").removesuffix(","))
 
 
-def json_row(number: int, found: Any, line: str) -> Row:
-    """Return the row of one JSON value; ``number`` is its place from 1, ``line`` its text for the error."""
+def json_row(number: int, found: Any) -> Row:
+    """Return the row of one JSON value; ``number`` is its place from 1."""
     pair, sagemaker = _pair(found)
     if pair is None:
-        text = 'must be {"entity": …, "ip": …} or {"features": [entity, ip]}: ' + _shown(line)
+        text = 'must be {"entity": …, "ip": …} or {"features": [entity, ip]}: ' + _shown(_json_text(found))
         if isinstance(found, dict) and "instances" in found:
             text = "is a whole request: --content-type application/json takes it"
         return Row(number, error=text, sagemaker=sagemaker)
@@ -133,7 +141,7 @@ def _pair(found: Any) -> tuple[tuple[str, str] | None, bool]:
 def _row(line: int, entity: str, ip: str, *, sagemaker: bool = False) -> Row:
     if not entity:
         return Row(line, "", _printable(ip), error="the entity is empty", sagemaker=sagemaker)
-    if (_printable(entity), _printable(ip)) != (entity, ip):
+    if not (entity.isascii() and ip.isascii()) and (_printable(entity), _printable(ip)) != (entity, ip):
         return Row(line, _printable(entity), _printable(ip), error="is not UTF-8", sagemaker=sagemaker)
     address = packed(ip)
     if address is None:
@@ -146,6 +154,13 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def _json_text(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # nested deeper than is written
+        return str(value)
+
+
 def _shown(text: str) -> str:
     printable = _printable(text.strip())
     return printable if len(printable) <= MAX_SHOWN else printable[:MAX_SHOWN] + "…"
@@ -154,23 +169,18 @@ def _shown(text: str) -> str:
 def write_row(row: Row, score: Score | None, form: RowFormat) -> str:
     """Return one line of output with its line end. CSV: entity, ip, compatibility, probability, class, error."""
     if form == "csv":
-        return _csv_line(row, score)
+        found = ["", "", ""] if score is None else score.content().values()
+        return csv_line([row.entity, row.ip, *found, row.error])
     if score is None:
         return _json_line({"line": row.line, "entity": row.entity, "ip": row.ip, "error": row.error})
-    said = {
-        "compatibility": score.compatibility,
-        "probability": score.probability,
-        "history_class": score.history_class,
-    }
     before = {"dot_product": score.dot_product} if row.sagemaker else {"entity": row.entity, "ip": row.ip}
-    return _json_line(before | said)
+    return _json_line(before | score.content())
 
 
-def _csv_line(row: Row, score: Score | None) -> str:
-    cells: list[Any] = [row.entity, row.ip]
-    cells += ["", "", ""] if score is None else [score.compatibility, score.probability, score.history_class]
+def csv_line(cells: Sequence[Any]) -> str:
+    """Return one line of CSV with its line end."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([*cells, row.error])
+    csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue()
 
 

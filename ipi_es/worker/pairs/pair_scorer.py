@@ -6,11 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ipi_es.cli.pairs.score_rows import Row, Score
-from ipi_es.cli.pairs.score_sagemaker import Prediction
+import numpy as np
+
+from ipi_es.datafeed.bucket_context import context_from
+from ipi_es.embedded_addresses import unwrapped
+from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.ipinsights.sagemaker.embeddings import dot_products, embeddings
+from ipi_es.scoring.calibration import CLASS_NAMES
+from ipi_es.scoring.probability import written_probability
+from ipi_es.worker.pairs.score_rows import Row, Score
+from ipi_es.worker.pairs.score_sagemaker import MediaType, Prediction
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from ipi_es.addresses import Addresses
@@ -23,8 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PairScorer:
-    """A snapshot with its history that scores rows."""
+    """A snapshot with its history that scores rows; immutable, so that several threads may use it."""
 
+    id: str
+    """The snapshot's."""
     snapshot: JobSnapshot
     scorer: Scorer
     spell: Callable[[str], str]
@@ -36,48 +45,44 @@ class PairScorer:
 
     def score(self, rows: Sequence[Row]) -> list[Score | None]:
         """Score rows; the result is in their order, None for a malformed row."""
-        from ipi_es.scoring.calibration import CLASS_NAMES
-        from ipi_es.scoring.probability import written_probability
-
         good = _Pairs.of(rows, self.spell, self.translators)
         if good is None:
             return [None] * len(rows)
-        seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
-        history = self.scorer.history
-        calibration = self.snapshot.references.successes.calibration
-        classes = calibration.classes(seen.prior_events[good.entity], history.age)
-        ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
         # rows in SageMaker's format also get its dot_product
-        alone = self._dot_products(good) if any(row.sagemaker for row in rows) else seen.log_odds
-        columns = (seen.log_odds, written_probability(ln_p), classes, alone)
-        scored = zip(*(column.tolist() for column in columns), strict=True)
-        found = iter([Score(odds, probability, CLASS_NAMES[class_], dot) for odds, probability, class_, dot in scored])
+        found = iter(self._scores(good, alone=any(row.sagemaker for row in rows)))
         return [None if row.error else next(found) for row in rows]
 
-    def _context(self, addresses: Addresses) -> AddressContext | None:
-        from ipi_es.datafeed.bucket_context import context_from
+    def _scores(self, good: _Pairs, *, alone: bool) -> list[Score]:
+        """Score well-formed rows; unless ``alone``, their ``dot_product`` is the compatibility."""
+        seen = self.scorer.score(good.entities, good.addresses, good.entity, good.ip, self._context(good.addresses))
+        calibration = self.snapshot.references.successes.calibration
+        classes = calibration.classes(seen.prior_events[good.entity], self.scorer.history.age)
+        ln_p = calibration.ln_probability(seen.log_odds, classes).ln_p
+        dots = self._dot_products(good) if alone else seen.log_odds
+        columns = (seen.log_odds, written_probability(ln_p), classes, dots)
+        scored = zip(*(column.tolist() for column in columns), strict=True)
+        return [Score(odds, probability, CLASS_NAMES[class_], dot) for odds, probability, class_, dot in scored]
 
+    def _context(self, addresses: Addresses) -> AddressContext | None:
         return None if self.networks is None else context_from(self.networks, addresses)
 
-    def predict(self, rows: Sequence[Row], *, verbose: bool) -> list[Prediction | None]:
-        """Predict as SageMaker's interface does; None for a malformed row. ``verbose``: with the embeddings."""
-        from ipi_es.ipinsights.entity_hashing import entity_hashes
-        from ipi_es.ipinsights.sagemaker.embeddings import embeddings
-
+    def predict(self, rows: Sequence[Row], accept: MediaType) -> list[Prediction | None]:
+        """Predict as SageMaker's interface does what ``accept`` asks for; None for a malformed row."""
         good = _Pairs.of(rows, self.spell, self.translators)
         if good is None:
             return [None] * len(rows)
-        found = iter(self._dot_products(good).tolist())
-        if not verbose:
-            return [None if row.error else Prediction(next(found)) for row in rows]
-        entity, ip = embeddings(self.snapshot.network, entity_hashes(good.entities), good.addresses)
-        vectors = zip(entity[good.entity].tolist(), ip[good.ip].tolist(), strict=True)
-        return [None if row.error else Prediction(next(found), *next(vectors)) for row in rows]
+        dots = self._dot_products(good).tolist()
+        vectors: Sequence[tuple[list[float] | None, list[float] | None]] = [(None, None)] * len(dots)
+        scores: Sequence[Score | None] = [None] * len(dots)
+        if accept.verbose:
+            entity, ip = embeddings(self.snapshot.network, entity_hashes(good.entities), good.addresses)
+            vectors = list(zip(entity[good.entity].tolist(), ip[good.ip].tolist(), strict=True))
+        if accept.probability:
+            scores = self._scores(good, alone=False)
+        found = (Prediction(dot, *pair, score) for dot, pair, score in zip(dots, vectors, scores, strict=True))
+        return [None if row.error else next(found) for row in rows]
 
     def _dot_products(self, pairs: _Pairs) -> NDArray[np.float64]:
-        from ipi_es.ipinsights.entity_hashing import entity_hashes
-        from ipi_es.ipinsights.sagemaker.embeddings import dot_products
-
         hashes = entity_hashes(pairs.entities)
         return dot_products(self.snapshot.network, hashes, pairs.addresses, pairs.entity, pairs.ip)
 
@@ -94,10 +99,6 @@ class _Pairs:
     @classmethod
     def of(cls, rows: Sequence[Row], spell: Callable[[str], str], translators: tuple[Embedding, ...]) -> _Pairs | None:
         """Collect the well-formed rows; None where all are malformed."""
-        import numpy as np
-
-        from ipi_es.embedded_addresses import unwrapped
-
         good = [row for row in rows if not row.error]
         if not good:
             return None

@@ -1,20 +1,18 @@
-"""SageMaker's inference interface of `score`: content types of a request and of its answer. No IO but reading lines.
+"""SageMaker's inference interface: content types of a request and of its answer. No IO but reading lines.
 
 A row that can't be scored keeps its place: its ``dot_product`` is null, with an error (in CSV an empty cell).
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import orjson
 
-from ipi_es.cli.pairs.score_rows import Row, RowFormat, json_row, read_rows
 from ipi_es.errors import DataError, UsageError
+from ipi_es.worker.pairs.score_rows import Row, RowFormat, Score, csv_line, json_row, read_rows
 
 Kind: TypeAlias = Literal["text/csv", "application/json", "application/jsonlines"]
 CSV: Kind = "text/csv"
@@ -27,29 +25,33 @@ _EXAMPLE = '{"instances": [{"features": ["alice", "192.0.2.1"]}]}'
 
 @dataclass(frozen=True, slots=True)
 class MediaType:
-    """A content type, and whether ``;verbose=True`` follows it."""
+    """A content type, and which parameters follow it: ``;verbose=True`` and, ours, ``;probability=True``."""
 
     kind: Kind
     verbose: bool = False
+    probability: bool = False
 
     @classmethod
     def parse(cls, text: str, option: str) -> MediaType:
-        """Parse a type such as ``application/json; verbose=True``.
+        """Parse a type such as ``application/json; verbose=True``; other parameters are ignored.
 
         ``option`` is the option's name for the error. Raises UsageError for an unknown type.
         """
         name, *parameters = [part.strip().lower() for part in text.split(";")]
-        verbose = any(part.replace(" ", "") in ("verbose=true", 'verbose="true"') for part in parameters)
+        given = {part.replace(" ", "").replace('"', "") for part in parameters}
+        verbose, probability = "verbose=true" in given, "probability=true" in given
         for kind in KINDS:
             if name == kind:
-                return cls(kind, verbose)
+                return cls(kind, verbose, probability)
         if name in ("*/*", "application/*", ""):
-            return cls(JSON, verbose)
+            return cls(JSON, verbose, probability)
+        if name == "text/*":
+            return cls(CSV, verbose, probability)
         raise UsageError(f"{option} {text}: no such content type here", hint=f"one of {', '.join(KINDS)}")
 
 
-def request_rows(lines: TextIO, content_type: MediaType | None) -> Iterator[Row]:
-    """Return the rows of a request; content type None: the first line decides between CSV and JSON lines.
+def request_rows(lines: Iterable[str], content_type: MediaType | None) -> Iterator[Row]:
+    """Return the rows of a request's lines; content type None: the first line decides between CSV and JSON lines.
 
     Raises DataError if a JSON request isn't JSON or has no list of instances.
     """
@@ -58,7 +60,7 @@ def request_rows(lines: TextIO, content_type: MediaType | None) -> Iterator[Row]
         if content_type is not None:
             given = "csv" if content_type.kind == CSV else "json"
         return read_rows(lines, given)[1]
-    return _instances(lines.read())
+    return _instances("".join(lines))
 
 
 def _instances(text: str) -> Iterator[Row]:
@@ -70,7 +72,7 @@ def _instances(text: str) -> Iterator[Row]:
     instances = found.get("instances") if isinstance(found, dict) else None
     if not isinstance(instances, list):
         raise DataError("the request has no list of instances", hint=f"it looks like {_EXAMPLE}")
-    return (json_row(number, each, orjson.dumps(each).decode()) for number, each in enumerate(instances, start=1))
+    return (json_row(number, each) for number, each in enumerate(instances, start=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Prediction:
     dot_product: float
     entity_embedding: list[float] | None = None
     ip_embedding: list[float] | None = None
+    score: Score | None = None
+    """With ``;probability=True``: what `ipi-es score` answers by itself."""
 
 
 class Answer:
@@ -97,34 +101,36 @@ class Answer:
         """Return the text after the last prediction."""
         return "]}\n" if self._accept.kind == JSON else ""
 
-    def one(self, row: Row, prediction: Prediction | None) -> str:
-        """Format one prediction; None: the row is malformed."""
+    def block(self, rows: Sequence[Row], predictions: Sequence[Prediction | None]) -> str:
+        """Format the predictions of some rows; None: the row is malformed."""
         if self._accept.kind == CSV:
-            return _csv_line(prediction, verbose=self._accept.verbose)
-        text = orjson.dumps(self._content(row, prediction)).decode()
+            return "".join(map(self._csv_line, predictions))
+        found = [self._content(row, each) for row, each in zip(rows, predictions, strict=True)]
         if self._accept.kind == JSON_LINES:
-            return text + "\n"
+            return "".join(orjson.dumps(each).decode() + "\n" for each in found)
+        if not found:
+            return ""
         before, self._first = "" if self._first else ",", False
-        return before + text
+        return before + orjson.dumps(found).decode()[1:-1]
 
     def _content(self, row: Row, prediction: Prediction | None) -> dict[str, Any]:
         if prediction is None:
             return {"dot_product": None, "error": row.error}
-        if not self._accept.verbose:
-            return {"dot_product": prediction.dot_product}
-        return {
-            "dot_product": prediction.dot_product,
-            "entity_embedding": prediction.entity_embedding,
-            "ip_embedding": prediction.ip_embedding,
-        }
+        found: dict[str, Any] = {"dot_product": prediction.dot_product}
+        if self._accept.verbose:
+            found["entity_embedding"] = prediction.entity_embedding
+            found["ip_embedding"] = prediction.ip_embedding
+        if prediction.score is not None:
+            found |= prediction.score.content()
+        return found
 
-
-def _csv_line(prediction: Prediction | None, *, verbose: bool) -> str:
-    """Format a CSV line such as ``1.25``; ``verbose``: with the two embeddings as JSON lists."""
-    cells: list[Any] = ["" if prediction is None else prediction.dot_product]
-    if verbose:
-        vectors = (None, None) if prediction is None else (prediction.entity_embedding, prediction.ip_embedding)
-        cells += ["" if vector is None else orjson.dumps(vector).decode() for vector in vectors]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
+    def _csv_line(self, prediction: Prediction | None) -> str:
+        """Format a CSV line such as ``1.25``, with the two embeddings as JSON lists, and score, where asked for."""
+        cells: list[Any] = ["" if prediction is None else prediction.dot_product]
+        if self._accept.verbose:
+            vectors = (None, None) if prediction is None else (prediction.entity_embedding, prediction.ip_embedding)
+            cells += ["" if vector is None else orjson.dumps(vector).decode() for vector in vectors]
+        if self._accept.probability:
+            score = None if prediction is None else prediction.score
+            cells += [""] * 3 if score is None else score.content().values()
+        return csv_line(cells)

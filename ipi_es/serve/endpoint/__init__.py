@@ -1,0 +1,1 @@
+"""The paths of a SageMaker endpoint: `/ping`, `/invocations`, `/execution-parameters`, and those of its runtime API."""

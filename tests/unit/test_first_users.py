@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import worker_company as company
+import worker_parts as parts
 from moving_groups import NEW, OFFICE, OTHER_OFFICE, SignIn, at, bucket_of, history, people, reported, scores
 
 from ipi_es.ipinsights.entity_hashing import entity_hashes
+from ipi_es.results.words import raises_alarm
 from ipi_es.worker.repeats.egress_moves import Groups, groups_in
 from ipi_es.worker.repeats.moved_pairs import MovedPairs, decided
 from ipi_es.worker.scoring.outcome_views import Participation
@@ -103,3 +106,30 @@ def test_who_joins_a_reported_address_is_a_finding_of_its_own(part: Participatio
 def test_a_pair_that_repeats_its_own_record_names_that_one() -> None:
     moved = decide([90.0] * 3, 99.0).with_first_users(takes_part([False, True, True]))
     assert set(moved.by_entity) == {1, 2}
+
+
+def test_the_first_users_of_a_new_line_are_one_alarm_and_who_joins_them_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts.critical_from(monkeypatch, 0.1)
+    job, midnight = company.make_job(), company.SCORED_FROM + 3 * company.DAY
+    came = [(0, "person04"), (0, "person05"), (3, "person05"), (3, "person06")]
+    events = [(midnight + hour * company.HOUR, who, "198.51.100.1", "success") for hour, who in came]
+    cluster = parts.trained_cluster(job, monkeypatch, [*company.events(), *events])
+    parts.backfill(cluster, job)
+    found = {place: each for (_, place), each in parts.results(cluster, job).items()}
+
+    def alarms(hour: int) -> list[tuple[str, str]]:
+        start = (midnight + hour * company.HOUR) * 1_000
+        return [
+            (place, each.get("partition_field_value") or each["influencer_field_value"])
+            for place, each in found.items()
+            if each["timestamp"] == start and each["result_type"] in ("record", "influencer") and raises_alarm(each)
+        ]
+
+    ((lead, name),) = alarms(0)
+    assert name == "198.51.100.1"
+    members = [each for each in found.values() if each.get("repeat_of") == lead and each["result_type"] == "record"]
+    assert sorted(each["partition_field_value"] for each in members) == ["person04", "person05"]
+    assert all("Part of the finding of" in each["reason"] for each in members)
+    assert "person06" in {name for _, name in alarms(3)}

@@ -224,6 +224,8 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
     [
         ({}, {}, True),
         ({"repeat_window": "0h"}, {}, False),
+        ({"alerts": {"on": ["records"]}}, {}, False),
+        ({"alerts": {"on": ["records", "influencers"]}}, {}, True),
         ({}, {"outcome_field": None}, False),
         ({}, {"learn_outcomes": ["success", "failure"]}, False),
         ({}, {"learn_outcomes": ["unknown"]}, False),
@@ -233,7 +235,7 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
 def test_moves_are_recognized_where_successes_are_known(
     settings: dict[str, Any], feed: dict[str, Any], *, recognized: bool
 ) -> None:
-    """Where failures count as sign-ins, a spraying would look like a group."""
+    """Where failures count as sign-ins, a spraying looks like a group; where only records alert, nobody is told."""
     data = company.job_data(**settings)
     data["datafeed_config"] = data["datafeed_config"] | feed
     assert bool(Repeats.of(check_job(data)).move_window) == recognized

@@ -98,8 +98,8 @@ def train_by(patch: pytest.MonkeyPatch, train: Callable[..., Any] = made_trainin
 
 def critical_from(patch: pytest.MonkeyPatch, score: float) -> None:
     """Let records count as critical from this score on: so small a company's history allows no 75."""
-    for module in ("ipi_es.worker.scoring.bucket_scorer", "ipi_es.results.reading.queries"):
-        patch.setattr(f"{module}.CRITICAL", score)
+    for module in ("worker.scoring.bucket_scorer", "worker.repeats.moved_pairs", "results.reading.queries"):
+        patch.setattr(f"ipi_es.{module}.CRITICAL", score)
 
 
 def batch_limits(patch: pytest.MonkeyPatch, **limits: int) -> None:

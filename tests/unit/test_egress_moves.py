@@ -9,69 +9,22 @@ import numpy as np
 import pytest
 import worker_company as company
 import worker_parts as parts
+from moving_groups import NEW, OFFICE, OTHER_OFFICE, START, SignIn, at, bucket_of, history, people, reported, scores
 
-from ipi_es.addresses import parse
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
 from ipi_es.config.rules.allow_list import NO_RULE
-from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.ipinsights.entity_hashing import entity_hashes
-from ipi_es.ipinsights.history.deltas import DayDelta
-from ipi_es.ipinsights.history.history import History
 from ipi_es.results.documents.members import influencer_sentence
 from ipi_es.results.reading.incidents_there import require_incident, stored_incidents
 from ipi_es.results.reading.reported import ReportedMove
-from ipi_es.scoring.normalizer import Normalized
 from ipi_es.scoring.probability import LN_TAKES_PART, severity
 from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.incidents.incident_rules import conditions_of
 from ipi_es.worker.repeats.earlier_findings import Repeats
-from ipi_es.worker.repeats.egress_moves import Move, MovedPairs, decided, moves_in
-from ipi_es.worker.scoring.outcome_views import ViewScores
-from ipi_es.worker.scoring.scored_pairs import ScoredPairs
+from ipi_es.worker.repeats.egress_moves import Groups, Move, groups_in
+from ipi_es.worker.repeats.moved_pairs import MovedPairs, decided
 from ipi_es.worker.verdicts.job_verdicts import JobVerdicts, Statement
-
-DAY = 20_000
-START = DAY * 86_400 + 36_000
-OFFICE, OTHER_OFFICE, NEW = "192.0.2.0/24", "203.0.113.0/24", "198.51.100.0/24"
-SignIn = tuple[str, str]
-
-
-def people(count: int, first: int = 0) -> list[str]:
-    return [f"person{place:02d}" for place in range(first, first + count)]
-
-
-def at(network: str, who: Sequence[str], host: int = 7) -> list[SignIn]:
-    prefix = network.rpartition(".")[0]
-    return [(name, f"{prefix}.{host}") for name in who]
-
-
-def history(*past: Sequence[SignIn]) -> History:
-    """What was learned of the last days, one list for each."""
-    made = History.empty(DAY - len(past), pair_keys=1 << 16, network_keys=1 << 16)
-    for day, rows in enumerate(past, DAY - len(past)):
-        names, ips = zip(*rows, strict=True)
-        made.apply(DayDelta.of(day, entity_hashes(names), parse(ips)[0], np.ones(len(rows), dtype=np.int64)))
-    return made
-
-
-def bucket_of(succeeded: Sequence[SignIn], failed: Sequence[SignIn] = ()) -> tuple[EventBucket, ScoredPairs]:
-    rows = [*succeeded, *failed]
-    entities, ips = (list(dict.fromkeys(values)) for values in zip(*rows, strict=True))
-    entity = np.array([entities.index(name) for name, _ in rows], dtype=np.int32)
-    ip = np.array([ips.index(address) for _, address in rows], dtype=np.int32)
-    n, ones = len(rows), np.ones(len(rows), dtype=np.int64)
-    failures = np.arange(n) >= len(succeeded)
-    bucket = EventBucket(
-        START, 3_600, entities, ips, parse(ips)[0], ["failure", "success"], entity, ip,
-        (~failures).astype(np.int8), ones, n,
-    )  # fmt: skip
-    ln_p = np.full(n, -12.0)
-    pairs = ScoredPairs(
-        entity, ip, ones, np.zeros(n), np.zeros(n, dtype=np.int8), np.full(n, 50.0), ln_p, ln_p, ln_p,
-        np.zeros(n, dtype=np.bool_), np.full(n, NO_RULE, dtype=np.int32), failures,
-    )  # fmt: skip
-    return bucket, pairs
 
 
 def found(
@@ -82,11 +35,7 @@ def found(
     compromised: Sequence[str] = (),
 ) -> list[Move]:
     bucket, pairs = bucket_of(succeeded, failed)
-    return moves_in(bucket, pairs, entity_hashes(bucket.entities), history(past), known or {}, compromised)
-
-
-def reported(score: float = 99.0, former: tuple[str, ...] = (OFFICE,)) -> dict[str, ReportedMove]:
-    return {NEW: ReportedMove(NEW, START - 3_600, "first", score, former)}
+    return groups_in(bucket, pairs, entity_hashes(bucket.entities), history(past), known or {}, compromised).moves
 
 
 @pytest.mark.parametrize(("count", "moved"), [(6, 0), (7, 1), (40, 1)])
@@ -139,7 +88,7 @@ def test_a_network_that_was_left_earlier_is_not_left_again(days: int, moved: int
     """Weeks after a move, a phisher's proxy would otherwise be the next one while everybody works at the first."""
     learned = history(*[at(OFFICE, people(60))] * 20, *[at(OTHER_OFFICE, people(60))] * days)
     bucket, pairs = bucket_of(at(NEW, people(20)) + at(OTHER_OFFICE, people(40, 20)))
-    assert len(moves_in(bucket, pairs, entity_hashes(bucket.entities), learned, {})) == moved
+    assert len(groups_in(bucket, pairs, entity_hashes(bucket.entities), learned, {}).moves) == moved
 
 
 def test_who_has_moved_elsewhere_has_not_followed_another_group() -> None:
@@ -162,7 +111,7 @@ def test_a_network_is_in_use_whoever_uses_it_and_however() -> None:
     past = at(OFFICE, people(60))
     bucket, pairs = bucket_of(at(NEW, people(20)) + at(OFFICE, people(30, 20)))
     pairs.rule[20:] = 0
-    assert moves_in(bucket, pairs, entity_hashes(bucket.entities), history(past), {}) == []
+    assert not any(groups_in(bucket, pairs, entity_hashes(bucket.entities), history(past), {}))
     assert found(past, at(NEW, people(20)), at(OFFICE, people(30, 20))) == []
     (move,) = found(past, at(NEW, people(20)) + at(OFFICE, people(1)))
     assert move.left_behind == 1
@@ -203,18 +152,10 @@ def test_allowed_and_usual_pairs_make_no_move() -> None:
     bucket, pairs = bucket_of(at(NEW, people(20)))
     hashes = entity_hashes(bucket.entities)
     pairs.rule[:] = 0
-    assert moves_in(bucket, pairs, hashes, history(past), {}) == []
+    assert not any(groups_in(bucket, pairs, hashes, history(past), {}))
     pairs.rule[:] = NO_RULE
     pairs.ln_p[:] = LN_TAKES_PART + 0.1
-    assert moves_in(bucket, pairs, hashes, history(past), {}) == []
-
-
-def scores(records: Sequence[float], ips: Sequence[float], entities: Sequence[float]) -> ViewScores:
-    def made(values: Sequence[float]) -> Normalized:
-        score, n = np.array(values, dtype=np.float64), len(values)
-        return Normalized(score, score, score, score, np.zeros(n, dtype=np.dtype("U16")))
-
-    return ViewScores(made(records), made(entities), made(ips), {})
+    assert not any(groups_in(bucket, pairs, hashes, history(past), {}))
 
 
 def decide(
@@ -228,7 +169,7 @@ def decide(
     _, pairs = bucket_of(succeeded)
     move = Move(NEW, (OFFICE,), np.arange(6), 6, 6, 0)
     entities = [*accounts, *[0.0] * (6 - len(accounts))]
-    return decided([move], pairs, scores(records, ips, entities), known or {}, lambda ip: f"here{ip}")
+    return decided(Groups([move], {}), pairs, scores(records, ips, entities), known or {}, lambda ip: f"here{ip}")
 
 
 def test_the_worst_address_reports_the_move_and_all_its_pairs_are_part_of_it() -> None:
@@ -283,6 +224,8 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
     [
         ({}, {}, True),
         ({"repeat_window": "0h"}, {}, False),
+        ({"alerts": {"on": ["records"]}}, {}, False),
+        ({"alerts": {"on": ["records", "influencers"]}}, {}, True),
         ({}, {"outcome_field": None}, False),
         ({}, {"learn_outcomes": ["success", "failure"]}, False),
         ({}, {"learn_outcomes": ["unknown"]}, False),
@@ -292,7 +235,7 @@ def test_later_reports_add_former_networks_and_a_more_severe_one_is_repeated_fro
 def test_moves_are_recognized_where_successes_are_known(
     settings: dict[str, Any], feed: dict[str, Any], *, recognized: bool
 ) -> None:
-    """Where failures count as sign-ins, a spraying would look like a group."""
+    """Where failures count as sign-ins, a spraying looks like a group; where only records alert, nobody is told."""
     data = company.job_data(**settings)
     data["datafeed_config"] = data["datafeed_config"] | feed
     assert bool(Repeats.of(check_job(data)).move_window) == recognized

@@ -36,10 +36,12 @@ class Repeats:
         """Return the repeats of a job without any finding yet.
 
         Moves are known for as long as the pairs of their accounts are held. None is recognized where no influencer of
-        an address reports it, or where failures can't be told from successes: a spraying would look like a group.
+        an address reports it, where alerts read records alone, or where failures can't be told from successes: a
+        spraying would look like a group.
         """
         window = job.repeat_window
-        recognized = window and job.ip_field in job.influencers and job.datafeed_config.knows_successes
+        reported = job.ip_field in job.influencers and set(job.alerts.on) != {"records"}
+        recognized = window and reported and job.datafeed_config.knows_successes
         return cls(window, max(window, job.hold_days * SECONDS["d"]) if recognized else 0)
 
     def read(self, results: ResultReader, end: int, ip_field: str) -> Recent:

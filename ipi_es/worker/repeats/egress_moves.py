@@ -5,14 +5,16 @@ An office gets another line, or a VPN another provider: from one bucket to the n
 sign in from a new network with few accounts, and can't stop others from using the former one.
 
 The first bucket of a move is reported with its full scores. Only then do its accounts, and those that follow them,
-raise no alarms of their own, unless they are more severe than what was reported.
+raise no alarms of their own, unless they are more severe than what was reported (:mod:`.moved_pairs`).
+
+At night a move begins with a few accounts. These first users of an address are one finding of their bucket, that of the
+address. Nothing follows from it for later buckets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -25,9 +27,7 @@ from ipi_es.ipinsights.history.history import History
 from ipi_es.ipinsights.pair_explanation import SHARED_FROM, unlearned
 from ipi_es.ipinsights.prefixes import SITE, level_keys, site_text
 from ipi_es.results.reading.reported import ReportedMove
-from ipi_es.scoring.probability import LN_TAKES_PART, severity_levels
-from ipi_es.worker.repeats.repeat_decision import KnownFindings
-from ipi_es.worker.scoring.outcome_views import Participation, ViewScores
+from ipi_es.scoring.probability import LN_TAKES_PART
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 
 LEAST_USE = 0.05
@@ -51,6 +51,9 @@ MOST_LEFT_BEHIND = 0.05
 MOST_FAILED = 0.25
 """The most accounts that only fail to sign in from a network, as a share of those that succeed: more is a spraying."""
 
+LEAST_FIRST = 2
+"""The least accounts of an address that are one finding before they are enough for a move."""
+
 
 class Move(NamedTuple):
     """A group of one bucket that moved, with accounts that follow it; rows are those of its pairs."""
@@ -67,83 +70,61 @@ class Move(NamedTuple):
     """Accounts that still use one in this bucket."""
 
 
-@dataclass(frozen=True, eq=False)
-class MovedPairs:
-    """The moves of one bucket, and what they change in it."""
+class Groups(NamedTuple):
+    """The groups of one bucket that sign in from a network that is new for them."""
 
-    leads: Mapping[int, Move] = field(default_factory=dict)
-    """Index of the IP whose influencer reports the move → the move."""
-    by_entity: Mapping[int, str] = field(default_factory=dict)
-    """Row of a pair that raises no alarm of its own → id of the influencer that reports the move."""
-    by_ip: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
-    """Rows of pairs that are no members of their own IP: another IP reports the move."""
-    repeat_of: Mapping[int, str] = field(default_factory=dict)
-    """Index of a lead → id of the influencer that reported the move earlier."""
-
-    @cached_property
-    def new_rows(self) -> NDArray[np.intp]:
-        """Rows of pairs of moves that are reported in this bucket for the first time."""
-        earlier = set(self.repeat_of.values())
-        return np.array([row for row, first in self.by_entity.items() if first not in earlier], dtype=np.intp)
-
-    def with_leads(self, written: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which IPs get an influencer's document (bool[n_ips]), those included that report a move first.
-
-        The records of the move name it, and raise no alarm themselves.
-        """
-        result = written.copy()
-        result[[ip for ip in self.leads if ip not in self.repeat_of]] = True
-        return result
-
-    def reported_by(self, ips: NDArray[np.bool_]) -> MovedPairs:
-        """Return it with those leads only whose influencers are written for their successes, bool[n_ips]."""
-        return replace(self, leads={ip: move for ip, move in self.leads.items() if ips[ip]})
-
-    def known_without(self, known: KnownFindings, pairs: ScoredPairs) -> KnownFindings:
-        """Return the known findings that pairs and addresses outside of the moves may repeat."""
-        if not self.leads:
-            return known
-        ips = set(pairs.ip[np.concatenate([move.rows for move in self.leads.values()])].tolist())
-        return KnownFindings(
-            {row: first for row, first in known.pairs.items() if row not in self.by_entity},
-            {(ip, failed): first for (ip, failed), first in known.ips.items() if failed or ip not in ips},
-        )
-
-    def part_without(self, part: Participation) -> Participation:
-        """Return what takes part in the bucket beside the moves."""
-        if not self.leads:
-            return part
-        by_entity, by_ip, ips = part.by_entity.copy(), part.by_ip.copy(), part.ips[0].copy()
-        by_entity[list(self.by_entity)] = False
-        by_ip[self.by_ip] = False
-        ips[list(self.repeat_of)] = False
-        return Participation(by_entity, by_ip, (ips, part.ips[1]))
+    moves: list[Move]
+    first_users: dict[int, NDArray[np.intp]]
+    """Index of an IP → rows of its pairs of accounts that are too few for a move, but have left a common network."""
 
 
-def moves_in(
+def groups_in(
     bucket: EventBucket,
     pairs: ScoredPairs,
     hashes: NDArray[np.uint64],
     history: History,
     known: Mapping[str, ReportedMove],
     compromised: Collection[str] = (),
-) -> list[Move]:
-    """Return the moves of a bucket's accounts (``hashes`` uint64[n_entities]) to networks that are new for them.
+) -> Groups:
+    """Return the groups of a bucket's accounts (``hashes`` uint64[n_entities]) in networks that are new for them.
 
     ``known``: the moves that were reported, by network; accounts that follow them may be few. ``compromised``: networks
     that nobody moves to, because accounts were compromised from them.
     """
     succeeded = ~pairs.failures_only & ~pairs.allowed
     unusual = np.flatnonzero(succeeded & (pairs.ln_p <= LN_TAKES_PART))
-    if len(unusual) < (1 if known else SHARED_FROM):
-        return []
-    groups = _Groups(bucket, pairs, hashes, history, succeeded)
-    found = (groups.move_to(site, known) for site in groups.candidates(unusual, list(known)))
-    return [move for move in found if move is not None and move.network not in compromised]
+    if len(unusual) < (1 if known else LEAST_FIRST):
+        return Groups([], {})
+    networks = _Networks(bucket, pairs, hashes, history, succeeded)
+    moves: list[Move] = []
+    first_users: dict[int, NDArray[np.intp]] = {}
+    for site in networks.candidates(unusual, list(known)):
+        arrived = networks.arrivals_in(site)
+        if arrived.network in compromised:
+            continue
+        move = networks.move_of(arrived, known)
+        if move is not None:
+            moves.append(move)
+        elif arrived.network not in known:
+            first_users |= networks.first_users_of(arrived, known)
+    return Groups(moves, first_users)
+
+
+class _Arrivals(NamedTuple):
+    """The successful pairs of a bucket in one network."""
+
+    site: int
+    """The network's key."""
+    network: str
+    """/24 or /48, as text."""
+    everyone: NDArray[np.intp]
+    """Rows of all of them."""
+    rows: NDArray[np.intp]
+    """Rows of those whose accounts are new to the network."""
 
 
 @dataclass(slots=True)
-class _Groups:
+class _Networks:
     """The accounts of a bucket by the networks (keys) that they sign in from."""
 
     bucket: EventBucket
@@ -159,32 +140,35 @@ class _Groups:
         self.sites = self.ip_sites[self.pairs.ip]
 
     def candidates(self, unusual: NDArray[np.intp], known: Sequence[str]) -> list[int]:
-        """Return the networks of ``unusual`` rows that are used by a group, or ``known`` as moved to."""
+        """Return the networks of ``unusual`` rows of several accounts, or that are ``known`` as moved to."""
         numbers = np.unique(self.sites[unusual], return_inverse=True)
         pairs = np.unique(np.stack([numbers[1].ravel(), self.pairs.entity[unusual]]), axis=1)
-        group = np.bincount(pairs[0], minlength=len(numbers[0])) >= SHARED_FROM
+        group = np.bincount(pairs[0], minlength=len(numbers[0])) >= LEAST_FIRST
         moved_to: list[int] = numbers[0][group | np.isin(numbers[0], _keys_of(known))].tolist()
         return moved_to
 
-    def move_to(self, site: int, known: Mapping[str, ReportedMove]) -> Move | None:
+    def arrivals_in(self, site: int) -> _Arrivals:
+        """Return the pairs of a network that succeed, and which of them are new to it."""
+        everyone = np.flatnonzero((self.sites == site) & self.succeeded)
+        rows = everyone[
+            unlearned(self.history, self.hashes[self.pairs.entity[everyone]], self._addresses(everyone), SITE)
+        ]
+        return _Arrivals(site, site_text(bytes(self._addresses(everyone)[0])), everyone, rows)
+
+    def move_of(self, arrived: _Arrivals, known: Mapping[str, ReportedMove]) -> Move | None:
         """Return the move to a network; None if there is none."""
-        entity, here = self.pairs.entity, self.sites == site
-        everyone = np.flatnonzero(here & self.succeeded)
-        rows = everyone[unlearned(self.history, self.hashes[entity[everyone]], self._addresses(everyone), SITE)]
-        if not len(rows):
+        entity, rows, everyone = self.pairs.entity, arrived.rows, arrived.everyone
+        accounts, earlier = np.unique(entity[rows]), known.get(arrived.network)
+        new_group = len(accounts) >= SHARED_FROM and self._members(arrived.site) < SHARED_FROM
+        if not len(rows) or (earlier is None and not new_group) or self._sprayed(arrived):
             return None
-        network, accounts = site_text(bytes(self._addresses(rows)[0])), np.unique(entity[rows])
-        earlier, users = known.get(network), len(np.unique(entity[everyone]))
-        new_group = len(accounts) >= SHARED_FROM and self._members(site) < SHARED_FROM
-        if (earlier is None and not new_group) or self._failed_at(here) > max(MOST_FAILED * users, 1):
-            return None
+        users = len(np.unique(entity[everyone]))
         former = self._left(accounts, known) if earlier is None else self._left_since(accounts, users, earlier)
-        former.pop(site, None)
+        former.pop(arrived.site, None)
         used = self._used_before(accounts, list(former))
         gone = used.any(axis=1)
         if earlier is None:
-            with_history = int((self.history.profiles.events_of(self.hashes[accounts]) > 0).sum())
-            if gone.sum() < max(SHARED_FROM, LEAST_SHARE * with_history):
+            if gone.sum() < max(SHARED_FROM, LEAST_SHARE * self._with_history(accounts)):
                 return None
         elif not set(earlier.former) & set(former.values()):
             return None
@@ -194,7 +178,7 @@ class _Groups:
         if not len(rows):
             return None
         return Move(
-            network,
+            arrived.network,
             tuple(former[key] for key in left),
             rows,
             len(np.unique(entity[rows])),
@@ -202,14 +186,31 @@ class _Groups:
             self._accounts_at(left),
         )
 
-    def _left(self, accounts: NDArray[np.int32], known: Mapping[str, ReportedMove]) -> dict[int, str]:
-        """Return the networks that a group of ``accounts`` used and left, by key.
+    def first_users_of(self, arrived: _Arrivals, known: Mapping[str, ReportedMove]) -> dict[int, NDArray[np.intp]]:
+        """Return the pairs of accounts that may be the first ones of a move, by IP; see :class:`Groups`."""
+        accounts = np.unique(self.pairs.entity[arrived.rows])
+        few = LEAST_FIRST <= len(accounts) < SHARED_FROM
+        if not few or self._members(arrived.site) >= SHARED_FROM or self._sprayed(arrived):
+            return {}
+        former = self._left(accounts, known, LEAST_FIRST)
+        former.pop(arrived.site, None)
+        gone = self._used_before(accounts, list(former)).any(axis=1)
+        if gone.sum() < max(LEAST_FIRST, LEAST_SHARE * self._with_history(accounts)):
+            return {}
+        rows = arrived.rows[np.isin(self.pairs.entity[arrived.rows], accounts[gone])]
+        by_ip = {ip: rows[self.pairs.ip[rows] == ip] for ip in np.unique(self.pairs.ip[rows]).tolist()}
+        return {ip: of_ip for ip, of_ip in by_ip.items() if len(of_ip) >= LEAST_FIRST}
+
+    def _left(
+        self, accounts: NDArray[np.int32], known: Mapping[str, ReportedMove], least: int = SHARED_FROM
+    ) -> dict[int, str]:
+        """Return the networks that a group of ``accounts``, at least ``least`` of them, used and left, by key.
 
         Where others already moved from such a network, those who sign in from their new one haven't followed the group.
         """
         return {
             key: text
-            for key, (text, count) in self._shared(accounts).items()
+            for key, (text, count) in self._shared(accounts, least).items()
             if self._accounts_at([key, *_keys_of([to for to, move in known.items() if text in move.former])])
             <= MOST_LEFT_BEHIND * count
         }
@@ -226,10 +227,10 @@ class _Groups:
             key: text for key, (text, count) in shared.items() if self._accounts_at([key]) <= MOST_LEFT_BEHIND * count
         }
 
-    def _shared(self, accounts: NDArray[np.int32]) -> dict[int, tuple[str, int]]:
+    def _shared(self, accounts: NDArray[np.int32], least: int = SHARED_FROM) -> dict[int, tuple[str, int]]:
         """Return the networks that a group of ``accounts`` lately used: by key, the text and how many, most first."""
         usual, places = _usual(self.history, self.hashes[accounts])
-        return _shared(usual, places, max(SHARED_FROM, LEAST_COMMON * len(accounts)))
+        return _shared(usual, places, max(least, LEAST_COMMON * len(accounts)))
 
     def _followers(
         self, rows: NDArray[np.intp], moved: NDArray[np.bool_], everyone: NDArray[np.intp]
@@ -260,48 +261,21 @@ class _Groups:
         there = np.isin(self.ip_sites, np.array(sites, dtype=np.uint64))
         return len(np.unique(self.bucket.entity[there[self.bucket.ip]]))
 
-    def _failed_at(self, here: NDArray[np.bool_]) -> int:
-        """Return how many accounts only failed to sign in from a network."""
-        entity = self.pairs.entity
-        return len(np.setdiff1d(entity[here & self.pairs.failures_only], entity[here & self.succeeded]))
+    def _sprayed(self, arrived: _Arrivals) -> bool:
+        """Return whether so many accounts only failed to sign in from a network that it is a spraying."""
+        entity, here = self.pairs.entity, self.sites == arrived.site
+        users = np.unique(entity[arrived.everyone])
+        failed = np.setdiff1d(entity[here & self.pairs.failures_only], users)
+        return len(failed) > max(MOST_FAILED * len(users), 1)
+
+    def _with_history(self, accounts: NDArray[np.int32]) -> int:
+        """Return how many of ``accounts`` have a history."""
+        return int((self.history.profiles.events_of(self.hashes[accounts]) > 0).sum())
 
     def _members(self, site: int) -> float:
         """Return how many accounts used a network before, an upper bound."""
         networks = self.history.networks
         return float(networks.read_members(networks.cells(np.array([site], dtype=np.uint64)))[0])
-
-
-def decided(
-    moves: Sequence[Move],
-    pairs: ScoredPairs,
-    scores: ViewScores,
-    known: Mapping[str, ReportedMove],
-    influencer_id: Callable[[int], str],
-) -> MovedPairs:
-    """Decide how moves are reported; ``scores`` are those of the bucket's successes with all moves included.
-
-    ``influencer_id`` returns the id of the influencer of an IP (its index) in this bucket.
-    """
-    leads: dict[int, Move] = {}
-    by_entity: dict[int, str] = {}
-    repeat_of: dict[int, str] = {}
-    others = []
-    for move in moves:
-        ips = np.unique(pairs.ip[move.rows])
-        lead = int(ips[np.argmax(scores.ips.score[ips])])
-        score, earlier = float(scores.ips.score[lead]), known.get(move.network)
-        if score <= 0.0 and earlier is None:
-            continue
-        leads[lead] = move
-        if earlier is not None and severity_levels(score) <= severity_levels(earlier.score):
-            repeat_of[lead] = earlier.id
-        reported = earlier.score if lead in repeat_of and earlier is not None else score
-        most = np.maximum(scores.records.score[move.rows], scores.entities.score[pairs.entity[move.rows]])
-        milder = severity_levels(most) <= severity_levels(reported)
-        first = repeat_of.get(lead) or influencer_id(lead)
-        by_entity |= dict.fromkeys(move.rows[milder].tolist(), first)
-        others.append(move.rows[pairs.ip[move.rows] != lead])
-    return MovedPairs(leads, by_entity, np.concatenate(others), repeat_of) if leads else MovedPairs()
 
 
 def _site_keys(addresses: Addresses) -> NDArray[np.uint64]:

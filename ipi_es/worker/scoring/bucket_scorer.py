@@ -25,7 +25,8 @@ from ipi_es.scoring.probability import LN_TAKES_PART, endangered
 from ipi_es.scoring.references import References
 from ipi_es.worker.history.holds import EVERYBODY, Holds
 from ipi_es.worker.repeats.earlier_findings import Repeats
-from ipi_es.worker.repeats.egress_moves import MovedPairs, decided, moves_in
+from ipi_es.worker.repeats.egress_moves import groups_in
+from ipi_es.worker.repeats.moved_pairs import MovedPairs, decided
 from ipi_es.worker.repeats.repeat_decision import (
     NO_FINDINGS,
     Extents,
@@ -124,11 +125,13 @@ class BucketScorer:
         moved = MovedPairs() if scheduled else self._moved(bucket, pairs, hashes)
         known = moved.known_without(self._known(bucket, pairs), pairs)
         n_entities, n_ips = len(bucket.entities), len(bucket.ips)
-        part = moved.part_without(takes_part(pairs, known, MutedFindings.nothing(n_entities, n_ips)))
+        part = takes_part(pairs, known, MutedFindings.nothing(n_entities, n_ips))
         if known:
-            question = OpenQuestion.of(pairs, part, known)
+            question = OpenQuestion.of(pairs, moved.part_without(part), known)
             answer = question.answered(self._muted(bucket, question), n_entities, n_ips)
-            part = moved.part_without(takes_part(pairs, known, answer))
+            part = takes_part(pairs, known, answer)
+        moved = moved.with_first_users(part)
+        part = moved.part_without(part)
         views = views_of(pairs, part, n_entities, n_ips, self.references)
         return _Judged(bucket, hashes, pairs, sources, known, moved, part, views, scheduled)
 
@@ -139,14 +142,14 @@ class BucketScorer:
             return MovedPairs()
         known = repeats.moves_at(bucket.start)
         compromised = self.holds.verdicts.compromised_networks
-        moves = moves_in(bucket, pairs, hashes, self.scorer.history, known, compromised)
-        if not moves:
+        groups = groups_in(bucket, pairs, hashes, self.scorer.history, known, compromised)
+        if not any(groups):
             return MovedPairs()
         n_entities, n_ips = len(bucket.entities), len(bucket.ips)
         part = takes_part(pairs, NO_FINDINGS, MutedFindings.nothing(n_entities, n_ips))
         view = views_of(pairs, part, n_entities, n_ips, self.references)[0]
         scores = scores_of(view, pairs, job, self.levels, counted=False)
-        return decided(moves, pairs, scores, known, lambda ip: self._influencer_id(bucket, ip))
+        return decided(groups, pairs, scores, known, lambda ip: self._influencer_id(bucket, ip))
 
     def _muted(self, bucket: EventBucket, asked: OpenQuestion) -> MutedFindings:
         """Decide which findings repeat, by the scores that the groups would have if nothing repeated."""

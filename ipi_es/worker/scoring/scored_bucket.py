@@ -11,7 +11,7 @@ from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.results.reading.reported import Extent
 from ipi_es.scoring.aggregate import BucketView
 from ipi_es.scoring.normalizer import Normalized
-from ipi_es.worker.repeats.egress_moves import MovedPairs
+from ipi_es.worker.repeats.moved_pairs import MovedPairs
 from ipi_es.worker.scoring.outcome_views import MergedGroups
 from ipi_es.worker.scoring.scored_pairs import ScoredPairs
 from ipi_es.worker.verdicts.endangered_pairs import CompromisedSource

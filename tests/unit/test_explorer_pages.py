@@ -263,7 +263,7 @@ def test_a_cluster_that_does_not_answer_is_a_page_that_tries_again() -> None:
     assert "start it" in page.text
 
 
-def test_who_may_not_read_states_sees_findings_and_is_told() -> None:
+def test_who_may_not_read_states_sees_findings_and_a_note() -> None:
     cluster = scored_copy()
     inner = cluster.scan
 

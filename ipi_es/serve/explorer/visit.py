@@ -131,7 +131,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """A clock that stands at the time of the request."""
+    """A clock that always gives the time of the request."""
 
     seconds: int
 

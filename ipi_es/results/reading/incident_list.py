@@ -18,7 +18,7 @@ ANSWERED: tuple[Answered, ...] = ("open", "closed", "all")
 """Which incidents: those that no verdict closed (compromised ones too), those that one closed, or both."""
 
 DEEPEST = 10_000
-"""The last incident that a page can reach: the servers' ``index.max_result_window``."""
+"""The last entry that a page can reach: the servers' ``index.max_result_window``."""
 
 IDS_AT_ONCE = 10_000
 """Ids of results in one query; the servers take 65,536 terms."""
@@ -66,7 +66,7 @@ def read_incidents(
         "query": _query(job_id, where, states),
         "sort": _order(where.answered),
         "from": first,
-        "size": min(size, max(DEEPEST - first, 0)),
+        "size": size,
         "track_total_hits": True,
     }
     try:

@@ -13,7 +13,7 @@ from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.lists import some
 from ipi_es.pages.text import counted, score_text, severity_name
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_list import ANSWERED, IncidentPage, read_incidents
+from ipi_es.results.reading.incident_list import STATES, IncidentPage, read_incidents
 from ipi_es.results.reading.listing import nearest_entity, recorded_entity
 from ipi_es.serve.explorer.choices import LEVELS, Search, answered_of, incidents_of, level_of, search_of
 from ipi_es.serve.explorer.lane_rows import here, job_lanes
@@ -105,7 +105,7 @@ def job_page(visit: Visit) -> Response:
         severity=level_of(visit)[0],
         levels=list(LEVELS),
         answered=answered_of(visit),
-        answers=ANSWERED,
+        answers=list(STATES),
         presets=_presets(visit, time, newest),
         moves=_moves(visit, time),
         all_time=here(visit, search=None, severity=None, answered=None, **span(0, max(visit.now, time.end))),

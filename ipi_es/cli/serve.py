@@ -8,11 +8,13 @@ import click
 
 from ipi_es.cli.shared.shell import clock, shell
 
+PEM = click.Path(exists=True, dir_okay=False, resolve_path=True)
+
 
 @click.command()
 @click.option("--listen", metavar="HOST:PORT", help="Where to serve; default: serve.listen, 127.0.0.1:9275.")
-@click.option("--tls-certificate", metavar="FILE", help="The server's certificate (PEM): serve HTTPS.")
-@click.option("--tls-key", metavar="FILE", help="The certificate's key (PEM).")
+@click.option("--tls-certificate", type=PEM, help="The server's certificate (PEM): serve HTTPS.")
+@click.option("--tls-key", type=PEM, help="The certificate's key (PEM).")
 @click.option("--anonymous", is_flag=True, default=None, help="Serve a cluster without security to other machines too.")
 @click.option(
     "--product-header",

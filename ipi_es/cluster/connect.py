@@ -74,10 +74,6 @@ class CallerConnections:
         info, context = self._found
         return _adapter(info, connection, context, time.sleep)
 
-    def forget(self) -> None:
-        """Find out again at the next call which server it is, and whom it trusts: either may have changed."""
-        self._found = None
-
 
 def _adapter(
     info: ServerInfo, connection: Connection, context: ssl.SSLContext | None, sleep: Callable[[float], None]

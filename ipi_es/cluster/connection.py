@@ -100,17 +100,18 @@ class Connection:
         return None
 
     def under(self, authorization: str | None) -> Connection:
-        """Return the connection with a caller's Authorization header, and nothing that belongs to this process.
+        """Return the connection with a caller's Authorization header in the place of this process's credentials.
 
         A client certificate is left out too: a cluster may take it for the user, whatever the header says.
         """
+        again = self.read_again
         return replace(
             self,
             caller=authorization or "",
             aws_sigv4=None,
             client_cert=None,
             client_key=None,
-            read_again=None,
+            read_again=None if again is None else lambda: again().under(authorization),
         )
 
 

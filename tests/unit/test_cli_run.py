@@ -36,7 +36,7 @@ def cluster(trained: MemoryCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     made = parts.copy_of(trained)
     connect_to(monkeypatch, made)
     clock_at(monkeypatch, NOW)
-    monkeypatch.setattr("ipi_es.cli.run._stopped_by_signals", threading.Event)
+    monkeypatch.setattr("ipi_es.cli.run.stopped_by_signals", threading.Event)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("IPI_ES_CONFIG", raising=False)
     (tmp_path / "jobs").mkdir()

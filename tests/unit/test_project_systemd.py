@@ -12,7 +12,7 @@ import click
 import pytest
 
 from ipi_es.cli.main import COMMANDS, cli
-from ipi_es.cli.run import LEAVES_WITHIN
+from ipi_es.cli.stopping import LEAVES_WITHIN
 from ipi_es.config.files.loading import load_settings
 from ipi_es.errors import ConfigError, UsageError
 

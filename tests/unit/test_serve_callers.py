@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from serve_parts import client_of, services_of
 from starlette.requests import Request
 
 from ipi_es.cluster.port import Cluster
@@ -113,3 +114,25 @@ def test_the_start_refuses_a_cluster_without_security_at_an_open_address() -> No
     Callers(lambda _: MemoryCluster(), lambda: 0, local=False, anonymous=True).check()
     with pytest.raises(UsageError, match="no security"):
         Callers(lambda _: MemoryCluster(), lambda: 0, local=False).check()
+
+
+def test_the_servers_own_refused_credentials_are_no_mistake_of_the_caller() -> None:
+    def refused(_: str | None) -> Cluster:
+        raise AuthenticationFailed("https://es:9200 refused the credentials (401)", status=401)
+
+    answer = client_of(services_of(refused)).get(
+        "/_ml/anomaly_detectors/logins/results/records", headers={"authorization": "ApiKey abc"}
+    )
+    assert answer.status_code == 503
+    assert "server's own credentials" in answer.json()["error"]["reason"]
+
+
+def test_an_answer_without_credentials_says_what_to_send() -> None:
+    answer = client_of(services_of(SecuredCluster)).get("/_ml/anomaly_detectors/logins/results/records")
+    assert answer.status_code == 401
+    assert [each.partition(" ")[0] for each in answer.headers.get_list("www-authenticate")] == [
+        "Basic",
+        "ApiKey",
+        "Bearer",
+    ]
+    assert "Basic" in answer.json()["error"]["hint"]

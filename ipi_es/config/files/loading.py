@@ -108,7 +108,7 @@ def check_job(data: Any, *, name: str = "job", environ: Mapping[str, str] | None
 def with_serve_options(settings: Settings, given: Mapping[str, Any]) -> Settings:
     """Return the settings with options of `ipi-es serve` in their place; None is no option. Raises ConfigError."""
     data = settings.serve.model_dump() | {name: value for name, value in given.items() if value is not None}
-    serve = _validate(ServeSettings, YamlDocument("the options", data), None, Path.cwd())
+    serve = _validate(ServeSettings, YamlDocument("the options", data), None, None)
     return settings.model_copy(update={"serve": serve})
 
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 from starlette.requests import Request
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import AuthenticationFailed, PermissionDenied, UsageError
+from ipi_es.errors import AuthenticationFailed, ClusterError, PermissionDenied, UsageError
 from ipi_es.serve.callers.caller import ANONYMOUS, Caller
 
 LIFE = 60
@@ -33,6 +33,7 @@ SCHEMES = ("basic", "apikey", "bearer")
 LONGEST = 8_192
 """Characters of an Authorization header."""
 
+SEND = "send the cluster's own credentials: Basic, ApiKey or Bearer"
 OPEN_HINT = (
     "turn on the cluster's security, or listen on 127.0.0.1 alone; --anonymous (serve.anonymous) lets everybody who "
     "can connect read and answer"
@@ -83,8 +84,16 @@ class Callers:
             until, known = self._known.get(mark, (now, None))
         if known is not None and now < until:
             return known
-        cluster = self._bind(authorization)
-        made = Caller(cluster.user_name() or ANONYMOUS, cluster)
+        try:
+            cluster = self._bind(authorization)
+        except (AuthenticationFailed, PermissionDenied) as error:  # nothing that the caller could send would help
+            raise ClusterError(
+                f"the cluster refuses the server's own credentials: {error.message}", hint=error.hint
+            ) from error
+        try:
+            made = Caller(cluster.user_name() or ANONYMOUS, cluster)
+        except AuthenticationFailed as error:
+            raise AuthenticationFailed("the cluster requires credentials, or others", hint=SEND, status=401) from error
         with self._lock:
             self._known[mark] = now + LIFE, made
             self._known.move_to_end(mark)
@@ -119,7 +128,7 @@ def _authorization(request: Request) -> str | None:
     if scheme.lower() not in SCHEMES or not rest.strip() or not given.isascii() or not given.isprintable():
         raise AuthenticationFailed(
             "the Authorization header can't be used",
-            hint="send the cluster's own credentials: Basic, ApiKey or Bearer",
+            hint=SEND,
             status=401,
         )
     if len(given) > LONGEST:

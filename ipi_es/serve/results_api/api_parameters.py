@@ -15,6 +15,8 @@ from ipi_es.errors import RequestInvalid, UsageError
 from ipi_es.results.reading.result_reader import MAX_PAGE
 from ipi_es.times import EARLIEST, LATEST, parse_milliseconds, parse_span, to_ms
 
+WINDOW_HINT = "sort by timestamp, and ask from the last one's time on with start"
+"""What to do beyond the result window."""
 _MILLISECONDS = re.compile(r"-?\d+")
 UNBOUNDED = ("", "-1")
 """Texts of a time that stand for no limit."""
@@ -86,6 +88,11 @@ def _count(name: str, value: Any, now: int) -> int:
     number = _integer(name, value, now)
     if number < 0:
         raise RequestInvalid(f"Parameter [{name}] cannot be < 0", hint="give 0 or more")
+    if number > MAX_PAGE:
+        raise RequestInvalid(
+            f"Result window is too large, [{name}] must be less than or equal to: [{MAX_PAGE}] but was [{number}]",
+            hint=WINDOW_HINT,
+        )
     return number
 
 
@@ -143,6 +150,17 @@ def _span(name: str, value: Any, _: int) -> int:
     return span
 
 
+def _format(name: str, value: Any, _: int) -> str:
+    if value != "json":
+        raise RequestInvalid(
+            f"{name} [{str(value)[:20]}] is not supported",
+            hint="ask for json",
+            status=406,
+            kind="media_type_header_exception",
+        )
+    return "json"
+
+
 _PAGE_HINT = 'give {"from": 0, "size": 100}'
 _TIME_SCHEMA = {
     "oneOf": [{"type": "integer"}, {"type": "string"}],
@@ -153,9 +171,10 @@ DOUBLE = Kind({"type": "number"}, _double)
 INTEGER = Kind({"type": "integer"}, _integer)
 COUNT = Kind({"type": "integer", "minimum": 0, "maximum": MAX_PAGE}, _count)
 TEXT = Kind({"type": "string"}, _text)
+FORMAT = Kind({"type": "string", "enum": ["json"]}, _format)
 TIME = Kind(_TIME_SCHEMA, _time)
 MOMENT = Kind(_TIME_SCHEMA, _moment)
-SPAN = Kind({"type": "string", "pattern": r"^[0-9]+(s|m|h|d|w)$"}, _span)
+SPAN = Kind({"type": "string", "pattern": r"^0*[1-9][0-9]{0,8}(s|m|h|d|w)$"}, _span)
 PAGE = Kind(
     {
         "type": "object",
@@ -180,6 +199,6 @@ COMMON = (
     Parameter("human", BOOLEAN, "Add timestamp_string beside each timestamp.", False, in_body=False),
     Parameter("error_trace", BOOLEAN, "Without effect.", False, in_body=False),
     Parameter("filter_path", TEXT, "Only these parts of the answer: dotted paths with * and **.", in_body=False),
-    Parameter("format", TEXT, "json.", "json", in_body=False),
+    Parameter("format", FORMAT, "The form of the answer.", "json", in_body=False),
 )
 """Query parameters of every operation."""

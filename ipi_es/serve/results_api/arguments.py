@@ -13,7 +13,7 @@ from starlette.requests import Request
 from ipi_es.config.files.nearest import nearest
 from ipi_es.errors import RequestInvalid
 from ipi_es.results.reading.result_reader import MAX_PAGE
-from ipi_es.serve.results_api.api_parameters import COMMON, Parameter
+from ipi_es.serve.results_api.api_parameters import COMMON, WINDOW_HINT, Parameter
 from ipi_es.serve.results_api.media_types import is_json
 
 SOURCE, SOURCE_TYPE = "source", "source_content_type"
@@ -39,7 +39,7 @@ class Arguments:
             raise RequestInvalid(
                 f"Result window is too large, from + size must be less than or equal to: [{MAX_PAGE}] but was "
                 f"[{first + size}]",
-                hint="sort by timestamp, and ask from the last one's time on with start",
+                hint=WINDOW_HINT,
             )
         return first, size
 

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from ipi_es.errors import RequestInvalid
 from ipi_es.serve.callers.caller import Caller
 from ipi_es.serve.results_api import job_answers, result_answers
 from ipi_es.serve.results_api.arguments import Arguments, read_arguments
@@ -62,13 +61,6 @@ def _handler(services: Services, operation: Operation) -> Callable[[Request], Re
             made = result_answers.with_human_times(made)
         if arguments["filter_path"]:
             made = filtered(made, arguments["filter_path"])
-        if arguments["format"] != "json":
-            raise RequestInvalid(
-                f"format [{arguments['format'][:20]}] is not supported",
-                hint="ask for json",
-                status=406,
-                kind="media_type_header_exception",
-            )
         body = orjson.dumps(made, option=orjson.OPT_INDENT_2 if arguments["pretty"] else 0)
         return Response(body, headers={"content-type": content_type})
 

@@ -1,4 +1,4 @@
-"""`ipi-es serve`: the results over HTTP."""
+"""`ipi-es serve`: the explorer, and the results over HTTP."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PEM = click.Path(exists=True, dir_okay=False, resolve_path=True)
 )
 @click.pass_context
 def serve(ctx: click.Context, /, **given: Any) -> None:
-    """Serve the results of all jobs over HTTP, in the form of Elastic ML's results API.
+    """Serve the explorer, pages on which people look at findings and answer them; and Elastic ML's results API.
 
-    Callers log in with the cluster's own credentials, by the Authorization header: they read what the cluster lets them
-    read. A cluster without security is served to this machine only.
+    People sign in with the cluster's own credentials, and programs send them in the Authorization header: both read
+    and write what the cluster lets them. A cluster without security is served to this machine only.
 
     SIGTERM and Ctrl-C end it.
 

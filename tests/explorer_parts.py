@@ -51,11 +51,15 @@ class Secured:
 
     def bind(self, authorization: str | None) -> Cluster:
         user = next((name for name, value in BASIC.items() if value == authorization), None)
-        if user is None:
-            raise AuthenticationFailed("the cluster refused the credentials", status=401)
+
+        def user_name() -> str:
+            if user is None:
+                raise AuthenticationFailed("the cluster refused the credentials", status=401)
+            return user
+
         made = parts.copy_of(MemoryCluster())
         made.__dict__.update(self.cluster.__dict__)
-        made.user_name = lambda: user  # type: ignore[method-assign]
+        made.user_name = user_name  # type: ignore[method-assign]
         return made
 
 

@@ -1,4 +1,4 @@
-"""`ipi-es serve`: the results over HTTP."""
+"""`ipi-es serve`: the explorer, and the results over HTTP."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ PEM = click.Path(exists=True, dir_okay=False, resolve_path=True)
 )
 @click.pass_context
 def serve(ctx: click.Context, /, model_dir: Path | None, **given: Any) -> None:
-    """Serve the results of all jobs over HTTP, in the form of Elastic ML's results API, and a SageMaker endpoint.
+    """Serve the explorer, where people look at findings and answer them; Elastic ML's results API; and SageMaker's endpoint.
 
-    Callers log in with the cluster's own credentials, by the Authorization header: they read what the cluster lets them
-    read. A cluster without security is served to this machine only.
+    People sign in with the cluster's own credentials, and programs send them in the Authorization header: both read
+    and write what the cluster lets them. A cluster without security is served to this machine only.
 
     POST /invocations and /endpoints/JOB/invocations score pairs as an endpoint of SageMaker's IP Insights does. With
     --model-dir that is all: newer snapshots are taken up as they appear there, and nobody is asked for a password.

@@ -15,6 +15,7 @@ from incident_parts import JOB as PLAIN_JOB
 from report_parts import HOSTILE
 from serve_parts import services_of
 
+from ipi_es.errors import ClusterUnreachable
 from ipi_es.http.listener import HttpListener
 from ipi_es.results.words import ALIAS
 from ipi_es.serve.application import application
@@ -160,11 +161,11 @@ def test_one_analysts_night_by_keyboard_alone(opened: Any, url: str, cluster: Me
     assert "You said dismissed of" in tab.get_by_role("status").inner_text()
     given = [each for each in VerdictStore(cluster, JOB.job_id).all().verdicts if each.in_force]
     assert {(each.verdict, each.comment) for each in given} == {("dismissed", "asked by phone")}
-    told = tab.url
+    answered = tab.url
     with tab.expect_navigation():
         tab.keyboard.press("u")
     assert title not in tab.locator("[data-item] h3").all_inner_texts()
-    tab.goto(told)
+    tab.goto(answered)
     tab.keyboard.press("z")
     with tab.expect_navigation():
         tab.keyboard.press("Enter")
@@ -204,7 +205,7 @@ def test_a_time_is_chosen_by_dragging_and_by_a_cell_and_rows_come_without_a_new_
     assert "entities=2" in tab.url
 
 
-def test_new_findings_are_told_without_moving_what_is_read(browser: Any) -> None:
+def test_new_findings_are_announced_without_moving_what_is_read(browser: Any) -> None:
     cluster = ready(MemoryCluster())
     with session_on(cluster, time=START + 2 * HOUR) as session:
         change(session, [record(1, "alice", "192.0.2.1")])
@@ -241,3 +242,48 @@ def test_signing_in_leads_to_where_one_wanted_to_go(opened: Any, cluster: Memory
         assert tab.context.cookies()[0]["httpOnly"]
         tab.get_by_role("button", name="Sign out").click()
         tab.wait_for_url("**/login")
+
+
+def test_a_page_of_a_cluster_that_went_away_comes_back_by_itself(browser: Any) -> None:
+    cluster, away = scored_copy(), [False]
+
+    def bind(_: str | None) -> MemoryCluster:
+        return cluster
+
+    inner = cluster.search
+
+    def search(*args: Any, **more: Any) -> Any:
+        if away[0]:
+            raise ClusterUnreachable("nothing listens at http://es:9200", hint="start it")
+        return inner(*args, **more)
+
+    cluster.search = search  # type: ignore[method-assign]
+    with served(services_of(bind, [JOB], now=parts.NOW)) as listener:
+        tab = browser.new_context().new_page()
+        tab.goto(f"{listener.url}{LIST}")
+        away[0] = True
+        tab.reload()
+        assert tab.locator("h1").inner_text() == "The cluster doesn't answer"
+        assert "nothing listens" in tab.locator("main").inner_text()
+        away[0] = False
+        tab.get_by_role("heading", name="Findings, the worst first").wait_for(timeout=20_000)
+        tab.context.close()
+
+
+def test_two_analysts_at_once_see_each_others_answers_and_none_is_lost(opened: Any, browser: Any, url: str) -> None:
+    one, other = opened(f"{url}{LIST}"), browser.new_context().new_page()  # the browser logs a refused answer
+    link = one.locator("[data-item] a[data-open]").first.get_attribute("href")
+    for tab in (one, other):
+        tab.goto(f"{url}{link}")
+    with one.expect_navigation():
+        one.get_by_role("button", name="Compromised").click()
+    with other.expect_navigation():
+        other.get_by_role("button", name="Dismiss").click()
+    assert "counts more than" in other.locator("main").inner_text()
+    other.goto(f"{url}{link}")
+    assert "compromised" in other.locator(".headline").inner_text()
+    with one.expect_navigation():
+        one.get_by_role("button", name="Undo").click()
+    other.reload()
+    assert "compromised" not in other.locator(".headline").inner_text()
+    other.context.close()

@@ -175,3 +175,32 @@ def test_the_name_on_an_answer_is_that_of_the_cluster(cluster: MemoryCluster) ->
     client.post("/login", data={"csrf": token_of(client.get("/login").text), "user": "bob", "password": "secret"})
     assert answer(client, first_of(client), "verdict", word="dismissed").status_code == 200
     assert {each.by for each in VerdictStore(cluster, JOB.job_id).all().verdicts} == {"bob"}
+
+
+def test_after_an_answer_the_next_finding_is_the_worst_that_has_no_answer(client: TestClient) -> None:
+    place = first_of(client)
+    for word in ("compromised", "dismissed"):
+        page = answer(client, place, "verdict", word=word).text
+        following = page.split('class="outcome"', 1)[1].split('data-key="n"', 1)[0].rsplit('href="', 1)[1].rstrip('" ')
+        unanswered = incident_links(client.get(f"{LIST}?start=2000-01-01&answered=unanswered").text)
+        assert following == unanswered[0]
+        assert place not in unanswered
+        place = following
+
+
+def test_a_finding_whose_results_are_partly_gone_is_shown_with_what_is_there(
+    client: TestClient, cluster: MemoryCluster
+) -> None:
+    incident = first_of(client)
+    source = next(
+        each.source
+        for each in stored_incidents(cluster, JOB.job_id)
+        if incident.endswith(str(each.source["incident_id"]))
+    )
+    gone = next(each for each in cluster.scan(ALIAS, {"ids": {"values": source["results"][:1]}}))
+    cluster.delete(gone.index, gone.id)
+    cluster.refresh(ALIAS)
+    page = client.get(incident)
+    assert page.status_code == 200
+    assert "have changed since it was made" in text_of(page.text)
+    assert "1 further result of it not listed here" in text_of(page.text)

@@ -66,10 +66,10 @@ def test_the_login_leads_to_no_other_server(client: TestClient, then: str) -> No
     assert "evil" not in client.get("/login", params={"then": then}).text
 
 
-def test_a_wrong_password_is_told_and_the_name_kept(client: TestClient) -> None:
+def test_a_wrong_password_is_named_and_the_name_kept(client: TestClient) -> None:
     page = sign_in(client, password="wrong")
     assert page.status_code == 401  # type: ignore[attr-defined]
-    assert "the cluster refused the credentials" in page.text  # type: ignore[attr-defined]
+    assert "the cluster refuses these credentials" in page.text  # type: ignore[attr-defined]
     assert 'value="ann"' in page.text  # type: ignore[attr-defined]
     assert "wrong" not in page.text  # type: ignore[attr-defined]
 

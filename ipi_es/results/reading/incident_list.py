@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ipi_es.cluster.port import Cluster
-from ipi_es.config.given_verdict import CLOSING
+from ipi_es.cluster.port import Cluster, Document
+from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import NotFound
+from ipi_es.results.reading.incident_grouping import OPEN
 from ipi_es.results.reading.incidents_there import incidents_query
 from ipi_es.results.reading.queries import Query, any_of
 from ipi_es.results.words import ALIAS, INCIDENT_SCORE
 
-Answered: TypeAlias = Literal["open", "closed", "all"]
-ANSWERED: tuple[Answered, ...] = ("open", "closed", "all")
-"""Which incidents: those that no verdict closed (compromised ones too), those that one closed, or both."""
+Answered: TypeAlias = Literal["open", "unanswered", "closed", "all"]
+STATES: dict[Answered, tuple[str, ...]] = {
+    "open": (OPEN, COMPROMISED),
+    "unanswered": (OPEN,),
+    "closed": CLOSING,
+    "all": (OPEN, COMPROMISED, *CLOSING),
+}
+"""Choice of incidents → their states."""
 
 DEEPEST = 10_000
-"""The last incident that a page can reach: the servers' ``index.max_result_window``."""
+"""The last entry that a page can reach: the servers' ``index.max_result_window``."""
 
 IDS_AT_ONCE = 10_000
 """Ids of results in one query; the servers take 65,536 terms."""
@@ -66,7 +72,7 @@ def read_incidents(
         "query": _query(job_id, where, states),
         "sort": _order(where.answered),
         "from": first,
-        "size": min(size, max(DEEPEST - first, 0)),
+        "size": size,
         "track_total_hits": True,
     }
     try:
@@ -75,6 +81,19 @@ def read_incidents(
         return IncidentPage([], 0)
     rows = [{**hit["_source"], "state": states.get(hit["_id"], hit["_source"]["state"])} for hit in hits["hits"]]
     return IncidentPage(rows, int(hits["total"]["value"]))
+
+
+def results_there(
+    cluster: Cluster, result_ids: Sequence[str], source: Sequence[str] | bool = True
+) -> Iterator[Document]:
+    """Read results by their ids, in no order; those that aren't there any more are left out."""
+    for first in range(0, len(result_ids), IDS_AT_ONCE):
+        try:
+            yield from cluster.scan(
+                ALIAS, {"ids": {"values": list(result_ids[first : first + IDS_AT_ONCE])}}, source=source
+            )
+        except NotFound:
+            return
 
 
 def of_results(cluster: Cluster, job_id: str, result_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -101,17 +120,17 @@ def _query(job_id: str, where: IncidentFilter, states: Mapping[str, str]) -> Que
         filters.append(any_of([{"term": {field: where.address}} for field in ("addresses", "networks")]))
     if where.reported_after is not None:
         filters.append({"range": {"event.ingested": {"gt": where.reported_after, "format": "epoch_millis"}}})
-    if where.answered != "all":
-        filters.append(_answered(where.answered, states))
+    filters.append(_answered(where.answered, states))
     return query
 
 
 def _answered(answered: Answered, states: Mapping[str, str]) -> Query:
-    closed: Query = {"terms": {"state": list(CLOSING)}}
-    stored: Query = closed if answered == "closed" else {"bool": {"must_not": [closed]}}
-    into = [place for place, state in states.items() if (state in CLOSING) == (answered == "closed")]
+    wanted = STATES[answered]
+    stored: Query = {"terms": {"state": list(wanted)}}
+    if not states:
+        return stored
     known: Query = {"bool": {"filter": [stored], "must_not": [{"ids": {"values": sorted(states)}}]}}
-    return any_of([known, {"ids": {"values": sorted(into)}}]) if states else stored
+    return any_of([known, {"ids": {"values": sorted(place for place, state in states.items() if state in wanted)}}])
 
 
 def _order(answered: Answered) -> list[dict[str, Any]]:

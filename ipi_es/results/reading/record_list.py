@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import NotFound
-from ipi_es.results.reading.incident_list import DEEPEST
 from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, results_query, sort_by
 from ipi_es.results.words import ALIAS, SCHEDULED_EVENTS
 
@@ -49,7 +48,7 @@ def read_records(
         "query": query,
         "sort": sort_by("record", None, desc=True),
         "from": first,
-        "size": min(size, max(DEEPEST - first, 0)),
+        "size": size,
         "track_total_hits": True,
     }
     try:

@@ -9,7 +9,7 @@ from ipi_es.addresses import canonical, packed
 from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
 from ipi_es.results.reading.incident_grouping import network_of_address
-from ipi_es.results.reading.incident_list import ANSWERED, Answered, IncidentFilter
+from ipi_es.results.reading.incident_list import STATES, Answered, IncidentFilter
 from ipi_es.scoring.probability import Severity
 from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.worker.typed_names import named_entity
@@ -80,9 +80,9 @@ def level_of(visit: Visit) -> tuple[str, float]:
 
 def answered_of(visit: Visit) -> Answered:
     """Return which incidents are asked for, by their answers. Raises UsageError for another word."""
-    word = visit.parameters.get("answered", "") or ANSWERED[0]
-    if word not in ANSWERED:
-        raise UsageError(f"“{word}” chooses no incidents", hint=f"say one of {', '.join(ANSWERED)}")
+    word = visit.parameters.get("answered", "") or "open"
+    if word not in STATES:
+        raise UsageError(f"“{word}” chooses no incidents", hint=f"say one of {', '.join(STATES)}")
     return word
 
 

@@ -64,7 +64,7 @@ def error_page(request: Request, error: IpiEsError) -> Response:
 _HEADINGS = {
     401: "You are not signed in",
     403: "You may not do that",
-    404: "There is no such page",
+    404: "Nothing is there",
     429: "Too many attempts",
     503: "The cluster doesn't answer",
     504: "The cluster doesn't answer",

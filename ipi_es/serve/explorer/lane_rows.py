@@ -142,7 +142,7 @@ def pair_lanes(
 
 def _group(visit: Visit, axis: Axis, field: str, parameter: str, link: Callable[..., str | None]) -> LaneGroup:
     """Return one page of the names of a field; the parameter is the number of the page."""
-    number, job_id = visit.page(parameter), visit.job.job_id
+    number, job_id = visit.page(ROWS, parameter), visit.job.job_id
     where = ResultFilter(axis.start, axis.end, min_score=SHOWN_FROM)
     names = leading_names(visit.cluster, job_id, field, where, number * ROWS + 1)
     chosen = names[(number - 1) * ROWS : number * ROWS]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ from ipi_es.config.job_config import Job
 from ipi_es.datafeed.searches.folded_fields import with_folded_fields
 from ipi_es.errors import RequestInvalid, UsageError
 from ipi_es.pages.text import TimeShown
+from ipi_es.results.reading.incident_list import DEEPEST
 from ipi_es.serve.explorer.links import Links
+from ipi_es.state.fields import LATEST
 from ipi_es.times import parse_time
 from ipi_es.worker.job_resources import JobResources
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 
 SHOWN = TimeShown()
 """How times are shown: in UTC, which all who read a ticket have in common."""
-
-MOST_PAGE = 10_000
-"""The number of the last page that can be asked for."""
 
 
 def missing(message: str, hint: str) -> RequestInvalid:
@@ -107,11 +106,15 @@ class Visit:
         text = self.parameters.get(name, "").strip()
         return parse_time(text, now=self.now) if text else None
 
-    def page(self, name: str = "page") -> int:
-        """Return the number of a page among the parameters, from 1. Raises UsageError for another text."""
+    def page(self, size: int, name: str = "page") -> int:
+        """Return the number of a page of ``size`` entries among the parameters, from 1.
+
+        Raises UsageError for another text, and for a page that no search reaches.
+        """
         text = self.parameters.get(name, "").strip() or "1"
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_PAGE):
-            raise UsageError(f"“{text}” is no number of a page", hint=f"pages are 1 to {MOST_PAGE:,}")
+        last = DEEPEST // size
+        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= last):
+            raise UsageError(f"“{text}” is no number of a page", hint=f"pages are 1 to {last:,}; choose a shorter time")
         return int(text)
 
     def range(self, newest: int | None, length: int) -> TimeRange:
@@ -126,15 +129,28 @@ class Visit:
             start = max(end - length, 0)
         if end <= start:
             raise UsageError("the end is not after the start", hint="times are [start, end), such as now-7d and now")
+        if start < 0 or end > LATEST:
+            raise UsageError("results have times of the years 1970 to 2099", hint="write a time such as now-7d")
         return TimeRange(start, end)
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """A clock that stands at the time of the request."""
+    """A clock that always gives the time of the request."""
 
     seconds: int
 
     def now(self) -> int:
         """Return the time of the request, epoch seconds."""
         return self.seconds
+
+
+def pages_around(
+    number: int, size: int, total: int, address: Callable[[int], str | None]
+) -> tuple[str | None, str | None]:
+    """Return the addresses of the pages before and after a page of ``size`` of ``total`` entries; None: there is none.
+
+    ``address`` returns that of the page with a number.
+    """
+    more = min(total, DEEPEST) > number * size
+    return address(number - 1) if number > 1 else None, address(number + 1) if more else None

@@ -8,9 +8,9 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
 from ipi_es.results.documents.verdict_marks import verdicts_of
 from ipi_es.results.reading.incident_grouping import state_of
-from ipi_es.results.reading.incident_list import of_results
+from ipi_es.results.reading.incident_list import of_results, results_there
 from ipi_es.results.reading.result_reader import ResultReader
-from ipi_es.results.words import ALIAS, VERDICT
+from ipi_es.results.words import VERDICT
 from ipi_es.state.job_state import JobState
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.worker.verdicts.known_verdicts import CLOCKS_APART, KnownVerdicts
@@ -35,9 +35,7 @@ def states_now(cluster: Cluster, spelled: Callable[[], Job], state: JobState, no
         marks |= verdicts_of(found, known.mark, known.given_on)
     incidents = of_results(cluster, job.job_id, sorted(marks))
     others = sorted({place for each in incidents.values() for place in each["results"]} - marks.keys())
-    if others:
-        scanned = cluster.scan(ALIAS, {"ids": {"values": others}}, source=[VERDICT])
-        marks |= {each.id: each.source.get(VERDICT) for each in scanned}
+    marks |= {each.id: each.source.get(VERDICT) for each in results_there(cluster, others, [VERDICT])}
     return {
         place: state_of(marks.get(result) for result in each["results"]) for place, each in sorted(incidents.items())
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from ipi_es.config.given_verdict import Verdict
 from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incident_grouping import Incident
-from ipi_es.results.reading.incident_list import IncidentFilter, read_incidents
+from ipi_es.results.reading.incident_list import IncidentFilter, read_incidents, results_there
 from ipi_es.results.reading.incidents_there import require_incident
 from ipi_es.serve.explorer.answering import EXPIRIES, Outcome, outcome_of, rule_name
 from ipi_es.serve.explorer.links import span
@@ -22,7 +23,7 @@ from ipi_es.serve.explorer.stored_incident import stored_incident
 from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
 from ipi_es.serve.explorer.visit import Visit
 from ipi_es.times import from_ms
-from ipi_es.worker.verdicts.job_verdicts import JobVerdicts, find_results
+from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 from ipi_es.worker.verdicts.known_verdicts import network_of
 
 MOST_RESULTS = 200
@@ -51,18 +52,20 @@ def incident_page(visit: Visit) -> Response:
     """Return the page."""
     job, cluster = visit.job, visit.cluster
     stored = stored_incident(visit)
-    source = {**stored.source, "state": moved_states(visit).get(stored.id, stored.source["state"])}
+    states = moved_states(visit)
+    source = {**stored.source, "state": states.get(stored.id, stored.source["state"])}
     incident, note = _whole(visit, stored)
     begin, end = from_ms(source["timestamp"]), from_ms(source["end_timestamp"])
-    results = find_results(cluster, source["results"][:MOST_RESULTS]) if source["results"] else []
-    results.sort(key=lambda each: (each.source["timestamp"], each.id))
+    found = results_there(cluster, source["results"][:MOST_RESULTS])
+    results = sorted(found, key=lambda each: (each.source["timestamp"], each.id))
     around = span(max(begin - AROUND, 0), end + AROUND)
     answers, verdicts_note = _answers(visit, incident)
+    entry = IncidentEntry.of(source, "", MOST_REASONS)
     return page(
         visit,
         "incident.html",
         job=job,
-        entry=IncidentEntry.of(source, "", MOST_REASONS),
+        entry=entry,
         source=source,
         begin=begin,
         end=end,
@@ -71,21 +74,15 @@ def incident_page(visit: Visit) -> Response:
         entities=_names(source["entities"], visit.links.entity, job.job_id, around),
         addresses=_names(source["addresses"], visit.links.address, job.job_id, around),
         results=entries_of(results, job, visit.links),
-        left_out=entry_count(source) - len(results),
+        left_out=entry.results - len(results),
         all_results=visit.links.results(job.job_id, **span(begin, end)),
         answers=answers,
         outcome=_outcome(visit),
-        following=_following(visit, stored.id),
+        following=_following(visit, stored.id, states),
         expiries=EXPIRIES,
         name=rule_name(source),
-        reason=visible(source["reasons"][0]) if source["reasons"] else "",
         moved=[] if incident is None else incident.moved_to(),
     )
-
-
-def entry_count(source: dict[str, Any]) -> int:
-    """Return the number of an incident's results."""
-    return int(source["record_count"]) + int(source["influencer_count"])
 
 
 def _whole(visit: Visit, stored: Document) -> tuple[Incident | None, str | None]:
@@ -133,8 +130,9 @@ def _outcome(visit: Visit) -> Outcome | None:
         return None
 
 
-def _following(visit: Visit, place: str) -> str | None:
-    """Return the address of the worst open incident besides this one; None: there is none."""
-    rows = read_incidents(visit.cluster, visit.job.job_id, IncidentFilter(), size=2, states=moved_states(visit)).rows
+def _following(visit: Visit, place: str, states: Mapping[str, str]) -> str | None:
+    """Return the address of the worst unanswered incident besides this one; None: there is none."""
+    unanswered = IncidentFilter(answered="unanswered")
+    rows = read_incidents(visit.cluster, visit.job.job_id, unanswered, size=2, states=states).rows
     others = [each["incident_id"] for each in rows if each["incident_id"] != place]
     return visit.links.incident(visit.job.job_id, others[0]) if others else None

@@ -13,13 +13,13 @@ from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.lists import some
 from ipi_es.pages.text import counted, score_text, severity_name
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_list import ANSWERED, IncidentPage, read_incidents
+from ipi_es.results.reading.incident_list import STATES, IncidentPage, read_incidents
 from ipi_es.results.reading.listing import nearest_entity, recorded_entity
 from ipi_es.serve.explorer.choices import LEVELS, Search, answered_of, incidents_of, level_of, search_of
 from ipi_es.serve.explorer.lane_rows import here, job_lanes
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import HEADERS, page
-from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit
+from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit, pages_around
 from ipi_es.state.job_state import StateStore
 from ipi_es.times import SECONDS, from_ms, to_ms
 from ipi_es.worker.results_there import incidents_note, newest_result
@@ -82,7 +82,7 @@ def job_page(visit: Visit) -> Response:
     """Return the page."""
     job, cluster = visit.job, visit.cluster
     newest, note = newest_result(cluster, job, visit.snapshots)
-    time, search, number = visit.range(newest, DEFAULT), search_of(visit), visit.page()
+    time, search, number = visit.range(newest, DEFAULT), search_of(visit), visit.page(PAGE)
     where = incidents_of(visit, time, search)
     found = read_incidents(cluster, job.job_id, where, first=(number - 1) * PAGE, size=PAGE, states=moved_states(visit))
     entries = [IncidentEntry.of(each, visit.links.incident(job.job_id, each["incident_id"])) for each in found.rows]
@@ -98,14 +98,14 @@ def job_page(visit: Visit) -> Response:
         found=found,
         entries=entries,
         first=(number - 1) * PAGE,
-        pages=_pages(visit, number, found),
+        pages=pages_around(number, PAGE, found.total, lambda each: here(visit, page=each)),
         search=search,
         searched=_searched(visit, search, time),
         guess=_guess(visit, job, search, found),
         severity=level_of(visit)[0],
         levels=list(LEVELS),
         answered=answered_of(visit),
-        answers=ANSWERED,
+        answers=list(STATES),
         presets=_presets(visit, time, newest),
         moves=_moves(visit, time),
         all_time=here(visit, search=None, severity=None, answered=None, **span(0, max(visit.now, time.end))),
@@ -142,12 +142,6 @@ def moved_states(visit: Visit) -> dict[str, str]:
 def _live(visit: Visit) -> str:
     kept = {name: visit.parameters.get(name) for name in ("start", "search", "severity", "answered")}
     return visit.links.live(visit.job.job_id, after=to_ms(visit.now), **kept)
-
-
-def _pages(visit: Visit, number: int, found: IncidentPage) -> tuple[str | None, str | None]:
-    """Return the addresses of the pages before and after."""
-    before = here(visit, page=number - 1) if number > 1 else None
-    return before, here(visit, page=number + 1) if found.total > number * PAGE else None
 
 
 def _presets(visit: Visit, time: TimeRange, newest: int | None) -> list[tuple[str, str, bool]]:

@@ -46,9 +46,11 @@ class LoginPages:
             authorization = _authorization(form)
             try:
                 self._services.callers.under(authorization)
-            except AuthenticationFailed:
+            except AuthenticationFailed as error:
                 self._throttle.note_failed(user, where, now)
-                raise
+                raise AuthenticationFailed(
+                    "the cluster refuses these credentials", hint="check the name and the password, or the key"
+                ) from error
         except IpiEsError as error:
             status = status_of(error)
             return self._page(request, form.get("then", ""), error, user, status=status)

@@ -27,7 +27,7 @@ from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import entries_of
 from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
-from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit
+from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit, pages_around
 from ipi_es.times import SECONDS, from_ms
 from ipi_es.worker.results_there import newest_result
 from ipi_es.worker.typed_names import named_address
@@ -105,7 +105,7 @@ def _page(
 ) -> Response:
     job, cluster, of_entity = visit.job, visit.cluster, usual is not None
     newest, note = newest_result(cluster, job, visit.snapshots)
-    time, number = visit.range(newest, DEFAULT), visit.page()
+    time, number = visit.range(newest, DEFAULT), visit.page(RECORDS)
     links = visit.links
     found = read_incidents(cluster, job.job_id, incidents, size=INCIDENTS, states=moved_states(visit))
     chosen = RecordFilter(time.start, time.end, entity=where.entity, ip=where.ip, shown=frozenset(LEFT_OUT))
@@ -134,7 +134,7 @@ def _page(
         results=entries_of(records, job, links),
         total=total,
         first=(number - 1) * RECORDS,
-        pages=(at(number - 1) if number > 1 else None, at(number + 1) if total > number * RECORDS else None),
+        pages=pages_around(number, RECORDS, total, at),
         console=_console(visit, name, time, records, of_entity=of_entity),
     )
 

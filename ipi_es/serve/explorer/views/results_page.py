@@ -10,7 +10,7 @@ from ipi_es.serve.explorer.choices import search_of
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import entries_of
 from ipi_es.serve.explorer.views.job_page import DEFAULT
-from ipi_es.serve.explorer.visit import Visit
+from ipi_es.serve.explorer.visit import Visit, pages_around
 from ipi_es.worker.results_there import newest_result
 
 PAGE = 50
@@ -24,7 +24,7 @@ def results_page(visit: Visit) -> Response:
     """Return the page."""
     job = visit.job
     newest, note = newest_result(visit.cluster, job, visit.snapshots)
-    time, search, number = visit.range(newest, DEFAULT), search_of(visit), visit.page()
+    time, search, number = visit.range(newest, DEFAULT), search_of(visit), visit.page(PAGE)
     severity = visit.parameters.get("severity", "") or "warning"
     shown = [each for each in visit.request.query_params.getlist("with") if each]
     wrong = [each for each in shown if each not in LEFT_OUT] + ([severity] if severity not in LEVELS else [])
@@ -62,5 +62,5 @@ def results_page(visit: Visit) -> Response:
         results=entries_of(rows, job, visit.links),
         total=total,
         first=(number - 1) * PAGE,
-        pages=(at(number - 1) if number > 1 else None, at(number + 1) if total > number * PAGE else None),
+        pages=pages_around(number, PAGE, total, at),
     )

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
+from ipi_es.errors import ClusterError, PermissionDenied
 from ipi_es.state.cluster_blobs import ClusterBlobs
 from ipi_es.state.job_state import StateStore
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -42,6 +43,22 @@ def invoke(
     app: ASGIApp, body: str | bytes, content_type: str = "text/csv", path: str = "/invocations", **headers: str
 ) -> Asked:
     return Asked(app, "POST", path, body, content_type=content_type, **headers)
+
+
+class RefusingCluster(MemoryCluster):
+    """A cluster that answers whatever its user asks with an error."""
+
+    def __init__(self, error: ClusterError) -> None:
+        super().__init__()
+        self._error = error
+
+    def user_name(self) -> str | None:
+        if isinstance(self._error, PermissionDenied):
+            return "somebody"
+        raise self._error
+
+    def get(self, *_: Any, **__: Any) -> Any:
+        raise self._error
 
 
 def trained_cluster(job: Job) -> MemoryCluster:

@@ -81,4 +81,5 @@ def serve(ctx: click.Context, root: Path) -> None:
     if not container.model.is_dir():
         raise SnapshotMissing(f"there is no {container.model}", hint="mount a trained model there, unpacked")
     given = {"listen": container.listen, "strict": container.strict}
-    serve_until_stopped(of_directory(with_serve_options(shell(ctx).settings, given), container.model))
+    settings = with_serve_options(shell(ctx).settings, given)
+    serve_until_stopped(of_directory(settings, container.model), str(container.model))

@@ -57,12 +57,14 @@ def serve(ctx: click.Context, /, model_dir: Path | None, **given: Any) -> None:
     here = shell(ctx)
     settings = with_serve_options(here.settings, given)
     if model_dir is None:
-        serve_until_stopped(_of_cluster(here, settings))
+        server = _of_cluster(here, settings)
+        count = len(server.services.jobs)
+        serve_until_stopped(server, f"{count} job{'' if count == 1 else 's'}")
         return
     unused = [f"--{name.replace('_', '-')}" for name in ("anonymous", "product_header") if given[name]]
     if unused:
         raise UsageError(f"{' and '.join(unused)} is of no use with --model-dir", hint="leave it out")
-    serve_until_stopped(of_directory(settings, model_dir))
+    serve_until_stopped(of_directory(settings, model_dir), str(model_dir))
 
 
 def _of_cluster(here: Shell, settings: Settings) -> Server:
@@ -93,13 +95,13 @@ def of_directory(settings: Settings, model_dir: Path) -> EndpointServer:
     return EndpointServer(settings.serve, DirectoryScorers(model_dir, {job.job_id: job for job in jobs}))
 
 
-def serve_until_stopped(server: Server | EndpointServer) -> None:
-    """Serve until SIGTERM or Ctrl-C, and end the process. Raises IpiEsError if the server fails."""
+def serve_until_stopped(server: Server | EndpointServer, what: str) -> None:
+    """Serve until SIGTERM or Ctrl-C, and end the process; ``what`` is served. Raises IpiEsError if the server fails."""
     from ipi_es.cli.stopping import leave, stopped_by_signals
 
     stopping = stopped_by_signals()
     with server:
-        click.echo(f"Serving at {server.listener.url}. Ctrl-C ends it.")
+        click.echo(f"Serving {what} at {server.listener.url}. Ctrl-C ends it.")
         while not stopping.wait(1.0):
             if not server.listener.serves:
                 raise IpiEsError(f"{server.listener.url} is no longer served", hint="the log says why; start it again")

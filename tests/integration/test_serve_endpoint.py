@@ -22,7 +22,7 @@ import worker_company as company
 import worker_parts as parts
 from botocore.exceptions import ClientError
 from cli_run import run
-from endpoint_parts import trained_cluster
+from endpoint_parts import RefusingCluster, trained_cluster
 from saved_snapshot import save_snapshot
 from serve_parts import services_of
 from signin_events import make_job
@@ -113,9 +113,8 @@ def test_a_secured_cluster_is_asked_by_a_header_in_the_signatures_place() -> Non
     made = trained_cluster(make_job())
 
     def bind(authorization: str | None) -> Cluster:
-        if authorization != "ApiKey key":
-            raise AuthenticationFailed("the cluster requires credentials", hint="send some", status=401)
-        return made
+        refused = AuthenticationFailed("the cluster requires credentials", hint="send some", status=401)
+        return made if authorization == "ApiKey key" else RefusingCluster(refused)
 
     def log_in(request: Any, **_: Any) -> None:
         request.headers["Authorization"] = "ApiKey key"

@@ -40,7 +40,7 @@ PEM = click.Path(exists=True, dir_okay=False, resolve_path=True)
 )
 @click.pass_context
 def serve(ctx: click.Context, /, model_dir: Path | None, **given: Any) -> None:
-    """Serve the explorer, where people look at findings and answer them; Elastic ML's results API; and SageMaker's endpoint.
+    """Serve the explorer, where people look at findings and answer them, and the APIs of Elastic ML and SageMaker.
 
     People sign in with the cluster's own credentials, and programs send them in the Authorization header: both read
     and write what the cluster lets them. A cluster without security is served to this machine only.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +18,6 @@ from ipi_es.cli.stopping import leave, stopped_by_signals
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
     from ipi_es.config.job_config import Job
-    from ipi_es.serve.server import Server
     from ipi_es.service.tick_outcome import TickOutcome
 
 
@@ -94,19 +93,22 @@ def run(
     )
     if once:
         sys.exit(_print_outcomes(worker.once()) or int(bool(bad)))
-    with _server(surroundings, jobs) if serves else nullcontext():
+    with _serving(surroundings, jobs) if serves else nullcontext():
         finished = worker.run(_checked(listen) or settings.worker.listen)
     if not finished:
         logging.getLogger(__name__).warning("stopped in the middle of the work; the next run continues there")
     leave()
 
 
-def _server(surroundings: Shell, jobs: Sequence[Job]) -> Server:
-    """Return the server of `ipi-es serve` for the jobs. Raises UsageError where it can't listen."""
+@contextmanager
+def _serving(surroundings: Shell, jobs: Sequence[Job]) -> Iterator[None]:
+    """Serve the jobs' results as `ipi-es serve` does. Raises UsageError where it can't listen."""
     from ipi_es.cli.shared.shell import clock
     from ipi_es.serve.server import Server
 
-    return Server(surroundings.settings, jobs, surroundings.connection(), clock)
+    with Server(surroundings.settings, jobs, surroundings.connection(), clock) as server:
+        click.echo(f"Serving results at {server.listener.url}.")
+        yield
 
 
 def _warn_of_missing_extras(jobs: Sequence[Job]) -> None:

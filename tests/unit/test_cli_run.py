@@ -182,18 +182,6 @@ def test_run_without_any_job_says_where_jobs_are_written(cluster: MemoryCluster)
     assert "jobs/" in done.stderr
 
 
-def test_the_worker_serves_results_in_the_same_process(
-    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    stopped = threading.Event()
-    stopped.set()
-    monkeypatch.setattr("ipi_es.cli.run.stopped_by_signals", lambda: stopped)
-    monkeypatch.setattr("ipi_es.cli.run.leave", lambda: None)
-    Path("ipi-es.yml").write_text("serve: {listen: '127.0.0.1:0'}\nlogging: {level: info}\n")
-    assert run("run", "--serve").exit_code == 0
-    assert "the server starts" in caplog.text  # as nothing listens at the cluster's address
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [

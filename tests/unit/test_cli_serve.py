@@ -48,14 +48,17 @@ def test_without_a_job_there_is_nothing_to_serve(folder: Path) -> None:
     assert (refused.exit_code, "there is no job" in refused.stderr) == (2, True)
 
 
-def test_it_answers_while_the_cluster_is_away_and_ends_by_a_signal(folder: Path) -> None:
+@pytest.mark.parametrize(("words", "what"), [(("serve",), "1 job"), (("run", "--serve"), "results")])
+def test_it_answers_while_the_cluster_is_away_and_ends_by_a_signal(
+    words: tuple[str, ...], what: str, folder: Path
+) -> None:
     (folder / "ipi-es.yml").write_text("elasticsearch: {hosts: ['http://127.0.0.1:9']}\nserve: {listen: ':0'}\n")
-    command = [sys.executable, "-m", "ipi_es", "serve"]
+    command = [sys.executable, "-m", "ipi_es", *words]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True, env={**os.environ})
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        found = re.match(r"Serving 1 job at (http://127\.0\.0\.1:\d+)\. Ctrl-C ends it\.", line)
+        found = re.match(rf"Serving {what} at (http://127\.0\.0\.1:\d+)\.", line)
         assert found, line
         with urllib.request.urlopen(f"{found[1]}/healthz", timeout=10) as answer:
             assert answer.read() == b"ok\n"

@@ -23,6 +23,7 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 
 RECORDS = "/_ml/anomaly_detectors/logins/results/records"
 LIMITS = ConnectionLimits(connections=64, longest=2.0, keep_alive=10)
+TOO_MANY = 5
 PATIENT = ConnectionLimits(connections=64, longest=60.0, keep_alive=10)
 
 
@@ -35,7 +36,7 @@ class GatedCluster(MemoryCluster):
         self.gate.set()
 
     def search(self, *args: object, **options: object) -> object:  # type: ignore[override]
-        self.gate.wait(10)
+        self.gate.wait(30)
         return super().search(*args, **options)  # type: ignore[arg-type]
 
 
@@ -54,7 +55,7 @@ def listener(cluster: GatedCluster) -> Iterator[HttpListener]:
 
 
 def get(listener: HttpListener, path: str = RECORDS) -> tuple[int, bytes]:
-    with closing(http.client.HTTPConnection("127.0.0.1", listener.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", listener.port, timeout=30)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -95,18 +96,20 @@ def test_more_requests_than_are_taken_at_a_time_are_told_to_come_back(
     app = application(services_of(lambda _: cluster))
     with HttpListener("127.0.0.1:0", app, PATIENT, setting="serve.listen", paths="") as listener:
         cluster.gate.clear()
-        found: list[int] = []
-        threads = [threading.Thread(target=lambda: found.append(get(listener)[0])) for _ in range(MAX_REQUESTS)]
+        found: list[tuple[int, bytes]] = []
+        threads = [threading.Thread(target=lambda: found.append(get(listener))) for _ in range(MAX_REQUESTS + TOO_MANY)]
         for thread in threads:
             thread.start()
-        deadline = time.monotonic() + 10
-        while b'"status":429' not in (body := get(listener)[1]) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 8
+        while len(found) < TOO_MANY and time.monotonic() < deadline:
             time.sleep(0.02)
+        refused = list(found)
         cluster.gate.set()
         for thread in threads:
             thread.join()
-        assert b"es_rejected_execution_exception" in body
-        assert found.count(200) >= MAX_REQUESTS - 1
+        assert [status for status, _ in refused] == [429] * TOO_MANY
+        assert all(b"es_rejected_execution_exception" in body for _, body in refused)
+        assert [status for status, _ in found].count(200) == MAX_REQUESTS
         assert get(listener)[0] == 200
 
 

@@ -12,7 +12,13 @@ from explorer_parts import JOB, scored_copy
 from ipi_es.cluster.port import Put
 from ipi_es.results.reading.incident_list import IncidentFilter, read_incidents
 from ipi_es.results.reading.incidents_there import incident_rows, stored_incidents
-from ipi_es.results.reading.lane_columns import bucket_columns, leading_names, name_columns, pair_columns
+from ipi_es.results.reading.lane_columns import (
+    bucket_columns,
+    leading_names,
+    name_columns,
+    pair_columns,
+    record_columns,
+)
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.results.words import ALIAS, is_settled
@@ -79,9 +85,12 @@ def test_pairs_of_an_address(cluster: MemoryCluster) -> None:
         cluster, JOB.job_id, ResultFilter(START, END, ip=company.SPRAYER), "partition_field_value", 100, STEP
     )
     assert found.keys() == {each["partition_field_value"] for each in records}
-    assert max(score for points in found.values() for _, score in points) == max(
-        each["record_score"] for each in records
-    )
+    wanted: dict[int, float] = defaultdict(float)
+    for each in records:
+        start = from_ms(each["timestamp"]) // STEP * STEP
+        wanted[start] = max(wanted[start], each["record_score"])
+    of_address = ResultFilter(START, END, ip=company.SPRAYER)
+    assert record_columns(cluster, JOB.job_id, of_address, STEP) == sorted(wanted.items())
 
 
 def test_nothing_is_found_before_the_first_result() -> None:

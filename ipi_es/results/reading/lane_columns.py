@@ -6,18 +6,19 @@ epoch; their times, and those of ranges, are epoch seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ipi_es.cluster.answers.answers import all_buckets
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import NotFound
 from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, results_query
-from ipi_es.results.words import ALIAS, EXPECTED, SCORE_FIELDS, ResultKind
+from ipi_es.results.words import ALIAS, EXPECTED, SCORE_FIELDS
 from ipi_es.times import from_ms
 
 _WORST = "worst"
 _SCORE = SCORE_FIELDS["influencer"]
+_WORST_RECORD = {_WORST: {"max": {"field": SCORE_FIELDS["record"]}}}
 
 
 class Name(NamedTuple):
@@ -71,9 +72,14 @@ def name_columns(
     terms = {"field": "influencer_field_value", "size": len(names)}
     found = {name: list[tuple[int, float]]() for name in names}
     for each in _search(cluster, query, "names", {"terms": terms, "aggs": columns}):
-        columns_of_name = each["columns"]["buckets"]
-        found[str(each["key"])] = [(from_ms(one["key"]), float(one[_WORST]["value"])) for one in columns_of_name]
+        found[str(each["key"])] = _points(each["columns"]["buckets"])
     return found
+
+
+def record_columns(cluster: Cluster, job_id: str, where: ResultFilter, step: int) -> list[tuple[int, float]]:
+    """Return the (start, highest score) of the columns of the records that ``where`` selects, in order of time."""
+    found = _search(cluster, results_query(job_id, ["record"], where), "columns", _histogram(step, _WORST_RECORD))
+    return _points(found)
 
 
 def pair_columns(
@@ -83,16 +89,16 @@ def pair_columns(
 
     ``where`` selects the records, ``by`` is ``by_field_value`` or ``partition_field_value``.
     """
-    kind: ResultKind = "record"
-    worst = {_WORST: {"max": {"field": SCORE_FIELDS[kind]}}}
     terms: dict[str, Any] = {"field": by, "size": size, "order": {_WORST: "desc"}}
-    inner = {**worst, "columns": _histogram(step, worst)}
-    query = results_query(job_id, [kind], where)
+    inner = {**_WORST_RECORD, "columns": _histogram(step, _WORST_RECORD)}
+    query = results_query(job_id, ["record"], where)
     query["bool"]["filter"].append(_indexed(by))
-    return {
-        str(each["key"]): [(from_ms(one["key"]), float(one[_WORST]["value"])) for one in each["columns"]["buckets"]]
-        for each in _search(cluster, query, "names", {"terms": terms, "aggs": inner})
-    }
+    found = _search(cluster, query, "names", {"terms": terms, "aggs": inner})
+    return {str(each["key"]): _points(each["columns"]["buckets"]) for each in found}
+
+
+def _points(columns: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    return [(from_ms(each["key"]), float(each[_WORST]["value"])) for each in columns]
 
 
 def _influencers(job_id: str, field: str, where: ResultFilter) -> Query:

@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ipi_es.pages.lanes import Axis, Gap, Lane, Series, Tick, axis_of, event_series, gaps_of, lane_of, ticks_of
-from ipi_es.results.reading.lane_columns import Name, bucket_columns, leading_names, name_columns, pair_columns
+from ipi_es.results.reading.lane_columns import (
+    Name,
+    bucket_columns,
+    leading_names,
+    name_columns,
+    pair_columns,
+    record_columns,
+)
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.serve.explorer.links import span, with_parameters
 from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit
@@ -81,23 +88,16 @@ def aligned(start: int, end: int, bucket_span: int) -> Axis:
 
 def job_lanes(visit: Visit, time: TimeRange) -> Lanes:
     """Return the lanes of the job, of its entities and of its addresses."""
-    job, cluster = visit.job, visit.cluster
+    job = visit.job
     axis = aligned(time.start, time.end, job.bucket_span)
-    buckets = bucket_columns(cluster, job.job_id, axis.start, axis.end, axis.step)
+    buckets = bucket_columns(visit.cluster, job.job_id, axis.start, axis.end, axis.step)
     points = [(from_ms(each["timestamp"]), float(each["anomaly_score"])) for each in buckets]
-    whole = row_of("All", points, axis, lambda **at: here(visit, **at))
-    return Lanes(
-        axis,
-        format_span(axis.step),
-        ticks_of(axis, SHOWN),
-        gaps_of(buckets, axis, SHOWN),
-        event_series(buckets, axis),
-        [
-            LaneGroup("Whole job", [whole]),
-            _group(visit, axis, job.entity_field, "entities", visit.links.entity),
-            _group(visit, axis, job.ip_field, "addresses", visit.links.address),
-        ],
-    )
+    groups = [
+        LaneGroup("Whole job", [row_of("All", points, axis, lambda **at: here(visit, **at))]),
+        _group(visit, axis, job.entity_field, "entities", visit.links.entity),
+        _group(visit, axis, job.ip_field, "addresses", visit.links.address),
+    ]
+    return _lanes(axis, buckets, groups)
 
 
 def pair_lanes(
@@ -107,15 +107,10 @@ def pair_lanes(
 
     ``other`` is the field of these, ``link`` makes the address of their pages.
     """
-    job = visit.job
+    job, cluster = visit.job, visit.cluster
     axis = aligned(time.start, time.end, job.bucket_span)
     within = replace(where, start=axis.start, end=axis.end)
-    buckets = bucket_columns(visit.cluster, job.job_id, axis.start, axis.end, axis.step)
-    found = pair_columns(visit.cluster, job.job_id, within, other, PAIRS, axis.step)
-    whole: dict[int, float] = {}
-    for columns in found.values():
-        for start, score in columns:
-            whole[start] = max(whole.get(start, 0.0), score)
+    found = pair_columns(cluster, job.job_id, within, other, PAIRS, axis.step)
 
     def own(**at: str) -> str:
         return f"?{with_parameters(at)}"
@@ -127,16 +122,21 @@ def pair_lanes(
         row_of(name, columns, axis, there(name), link(job.job_id, name, **span(axis.start, axis.end)))
         for name, columns in found.items()
     ]
+    whole = row_of("All", record_columns(cluster, job.job_id, within, axis.step), axis, own)
+    field = job.ip_field if other == "by_field_value" else job.entity_field
+    title = f"{field}, the {PAIRS} worst" if len(rows) == PAIRS else field
+    buckets = bucket_columns(cluster, job.job_id, axis.start, axis.end, axis.step)
+    return _lanes(axis, buckets, [LaneGroup("Its records", [whole]), LaneGroup(title, rows)])
+
+
+def _lanes(axis: Axis, buckets: Sequence[dict[str, Any]], groups: Sequence[LaneGroup]) -> Lanes:
     return Lanes(
         axis,
         format_span(axis.step),
         ticks_of(axis, SHOWN),
         gaps_of(buckets, axis, SHOWN),
         event_series(buckets, axis),
-        [
-            LaneGroup("Its records", [row_of("All", sorted(whole.items()), axis, own)]),
-            LaneGroup(job.ip_field if other == "by_field_value" else job.entity_field, rows),
-        ],
+        groups,
     )
 
 

@@ -19,7 +19,7 @@ from ipi_es.serve.explorer.choices import LEVELS, Search, answered_of, incidents
 from ipi_es.serve.explorer.lane_rows import here, job_lanes
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import HEADERS, page
-from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit, pages_around
+from ipi_es.serve.explorer.visit import TimeRange, Visit, pages_around
 from ipi_es.state.job_state import StateStore
 from ipi_es.times import SECONDS, from_ms, to_ms
 from ipi_es.worker.results_there import incidents_note, newest_result
@@ -183,8 +183,3 @@ def _guess(visit: Visit, job: Job, search: Search | None, found: IncidentPage) -
         return None
     guess = nearest_entity(visit.cluster, job, search.entity)
     return None if guess is None else (visible(guess), here(visit, search=guess))
-
-
-def range_text(time: TimeRange) -> str:
-    """Return a range in words."""
-    return f"{SHOWN.at(time.start)} to {SHOWN.at(time.end)}"

@@ -22,7 +22,9 @@ from ipi_es.serve.request_limits import MAX_REQUESTS
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 RECORDS = "/_ml/anomaly_detectors/logins/results/records"
-LIMITS = ConnectionLimits(connections=64, longest=1.0, keep_alive=5)
+LIMITS = ConnectionLimits(connections=64, longest=2.0, keep_alive=10)
+TOO_MANY = 5
+PATIENT = ConnectionLimits(connections=64, longest=60.0, keep_alive=10)
 
 
 class GatedCluster(MemoryCluster):
@@ -34,7 +36,7 @@ class GatedCluster(MemoryCluster):
         self.gate.set()
 
     def search(self, *args: object, **options: object) -> object:  # type: ignore[override]
-        self.gate.wait(10)
+        self.gate.wait(30)
         return super().search(*args, **options)  # type: ignore[arg-type]
 
 
@@ -53,7 +55,7 @@ def listener(cluster: GatedCluster) -> Iterator[HttpListener]:
 
 
 def get(listener: HttpListener, path: str = RECORDS) -> tuple[int, bytes]:
-    with closing(http.client.HTTPConnection("127.0.0.1", listener.port, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", listener.port, timeout=30)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -64,7 +66,7 @@ def test_a_connection_takes_one_request_after_the_other(listener: HttpListener) 
         for _ in range(3):
             connection.request("GET", RECORDS)
             assert connection.getresponse().read().startswith(b'{"count":5')
-            time.sleep(0.5)  # together more than a request may last
+            time.sleep(0.8)  # together more than a request may last
         local = connection.sock.getsockname()
         connection.request("GET", RECORDS)
         assert connection.getresponse().status == 200
@@ -80,31 +82,35 @@ def test_slow_clients_hold_nobody_up_and_are_cut_off(listener: HttpListener) -> 
         slow.append(client)
     began = time.monotonic()
     assert get(listener)[0] == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 1.5
     for client in slow:
         with suppress(ConnectionResetError):
             assert client.recv(1) == b""
         client.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 8
 
 
 def test_more_requests_than_are_taken_at_a_time_are_told_to_come_back(
-    listener: HttpListener, cluster: GatedCluster
+    cluster: GatedCluster,
 ) -> None:
-    cluster.gate.clear()
-    found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(get(listener)[0])) for _ in range(MAX_REQUESTS)]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + 10
-    while b'"status":429' not in (body := get(listener)[1]) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    cluster.gate.set()
-    for thread in threads:
-        thread.join()
-    assert b"es_rejected_execution_exception" in body
-    assert found.count(200) >= MAX_REQUESTS - 1
-    assert get(listener)[0] == 200
+    app = application(services_of(lambda _: cluster))
+    with HttpListener("127.0.0.1:0", app, PATIENT, setting="serve.listen", paths="") as listener:
+        cluster.gate.clear()
+        found: list[tuple[int, bytes]] = []
+        threads = [threading.Thread(target=lambda: found.append(get(listener))) for _ in range(MAX_REQUESTS + TOO_MANY)]
+        for thread in threads:
+            thread.start()
+        deadline = time.monotonic() + 8
+        while len(found) < TOO_MANY and time.monotonic() < deadline:
+            time.sleep(0.02)
+        refused = list(found)
+        cluster.gate.set()
+        for thread in threads:
+            thread.join()
+        assert [status for status, _ in refused] == [429] * TOO_MANY
+        assert all(b"es_rejected_execution_exception" in body for _, body in refused)
+        assert [status for status, _ in found].count(200) == MAX_REQUESTS
+        assert get(listener)[0] == 200
 
 
 def test_a_certificate_that_cannot_be_used_is_named_at_the_start(tmp_path: Path) -> None:

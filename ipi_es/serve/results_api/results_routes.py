@@ -41,11 +41,10 @@ def routes(services: Services) -> list[BaseRoute]:
     answering = [
         Route(f"{root}{path}", _handler(services, operation), methods=list(operation.methods))
         for operation in OPERATIONS
-        for path in sorted(operation.paths, key=lambda each: "{" in each.rpartition("/")[2])
+        for path in operation.paths
         for root in ROOTS
     ]
-    # `_stats` is no job's id
-    answering.sort(key=lambda route: "_stats" not in route.path)
+    answering.sort(key=lambda route: "_stats" not in route.path)  # first, since `_stats` is no job's id
     return [*answering, *refusals(), Route("/openapi.json", _describe)]
 
 

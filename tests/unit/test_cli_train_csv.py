@@ -145,6 +145,7 @@ def test_hybrid_is_refused_where_rows_have_no_times(tmp_path: Path) -> None:
         ("a,192.0.2.1,2026-05-02\n", [], "begin at 2026-05-02T00:00:00Z, before the last day of the training rows"),
         ("a,192.0.2.1\n", [], "without exactly three columns"),
         (None, [], "3 sign-ins"),
+        (None, [], "the rows are of 3 days: of fewer than 4"),
     ],
 )
 def test_mistakes_with_times_are_said(tmp_path: Path, validation: str | None, options: list[str], said: str) -> None:

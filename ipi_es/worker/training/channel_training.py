@@ -48,6 +48,11 @@ class Channels:
         """Whether the rows have times."""
         return self.train.time is not None
 
+    @property
+    def days(self) -> int:
+        """Number of UTC days with rows to train on; 0 without times."""
+        return 0 if self.train.time is None else len(np.unique(self.train.time // SECONDS["d"]))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LearnedPairs:

@@ -54,11 +54,19 @@ def connect(connection: Connection, *, sleep: Callable[[float], None] = time.sle
     return _adapter(_find_out(connection, context, Retry(connection.max_retries, sleep)), connection, context, sleep)
 
 
+RUN_AS: dict[Distribution, str] = {
+    "elasticsearch": "es-security-runas-user",
+    "opensearch": "opendistro_security_impersonate_as",
+}
+"""The header with which a user acts as another one, where the cluster lets it."""
+_RUN_AS_HINT = "set elasticsearch.username and password, or an api_key; signatures for AWS can't do it"
+
+
 class CallerConnections:
     """Connections to one cluster under the credentials of callers. Any thread may use it."""
 
     def __init__(self, own: Connection) -> None:
-        """``own`` is used to find out which server it is; its credentials are used for nothing else."""
+        """``own`` finds out which server it is; its credentials are used for nothing else but :meth:`act_as`."""
         self._own = own
         self._found: tuple[ServerInfo, ssl.SSLContext | None] | None = None
 
@@ -67,12 +75,28 @@ class CallerConnections:
 
         The first call finds out which server it is. Raises the errors of :func:`connect`.
         """
-        connection = self._own.under(authorization)
+        return self._adapter(self._own.under(authorization))
+
+    def act_as(self, user: str) -> Cluster:
+        """Return the cluster as another user may use it, for whom this process's own user acts.
+
+        The cluster decides whether it may: with each request. Raises as :meth:`bind`, and UsageError where requests are
+        signed for AWS.
+        """
+        if self._own.authorization() is None:
+            raise UsageError("acting for users needs credentials of this server's own", hint=_RUN_AS_HINT)
+        return self._adapter(self._own.acting_as(RUN_AS[self._server().distribution], user))
+
+    def _server(self) -> ServerInfo:
         if self._found is None:
             info = _find_out(self._own, tls_context(self._own), Retry(self._own.max_retries))
-            self._found = info, tls_context(connection)
-        info, context = self._found
-        return _adapter(info, connection, context, time.sleep)
+            self._found = info, tls_context(self._own.under(None))
+        return self._found[0]
+
+    def _adapter(self, connection: Connection) -> Cluster:
+        info = self._server()
+        assert self._found is not None
+        return _adapter(info, connection, self._found[1], time.sleep)
 
 
 def _adapter(

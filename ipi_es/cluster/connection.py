@@ -43,6 +43,7 @@ class Connection:
     for credentials and authorities that were replaced; it raises an IpiEsError where that fails. ``aws_sigv4`` is
     the region and the service's name of signatures for AWS, whose credentials come from AWS's default chain.
     ``caller`` is the Authorization header of a caller, ``""`` without one: it is sent in the place of credentials.
+    ``run_as`` is the name and the value of the header with which this process acts as another user.
     """
 
     hosts: tuple[str, ...] = ()
@@ -61,6 +62,7 @@ class Connection:
     max_retries: int = 5
     read_again: Callable[[], Connection] | None = field(default=None, compare=False)
     caller: str | None = None
+    run_as: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         auth = self.authorization()
@@ -98,6 +100,18 @@ class Connection:
             if parts.username:
                 return _basic(unquote(parts.username), unquote(parts.password or ""))
         return None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that authorize every request; none where each is signed."""
+        authorization = self.authorization()
+        return {"authorization": authorization} | dict([self.run_as] if self.run_as else []) if authorization else {}
+
+    def acting_as(self, header: str, user: str) -> Connection:
+        """Return the connection as one that acts for another user of the cluster, by a header of its distribution."""
+        again = self.read_again
+        return replace(
+            self, run_as=(header, user), read_again=None if again is None else lambda: again().acting_as(header, user)
+        )
 
     def under(self, authorization: str | None) -> Connection:
         """Return the connection with a caller's Authorization header in the place of this process's credentials.

@@ -150,7 +150,6 @@ class ElasticsearchCluster(RestCluster):
 
 
 def _client_of(connection: Connection, context: ssl.SSLContext | None) -> Elasticsearch:
-    authorization = connection.authorization()
     nodes = [
         NodeConfig(
             endpoint.scheme,
@@ -167,7 +166,7 @@ def _client_of(connection: Connection, context: ssl.SSLContext | None) -> Elasti
     return Elasticsearch(
         nodes,
         node_class=_Node,
-        headers={"authorization": authorization} if authorization else {},
+        headers=connection.headers(),
         max_retries=0,  # Retry is the only mechanism
         retry_on_status=(),
         request_timeout=connection.request_timeout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -65,6 +66,19 @@ def _fingerprint(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
         raise ValueError("must be a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")
     return plain
+
+
+def _header_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text) or text.lower() in {"authorization", "cookie", "host"}:
+        raise ValueError("must be a header's name of its own, such as X-Forwarded-User")
+    return text
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text, strict=False))
+    except ValueError:
+        return False
 
 
 def _region(text: str) -> str:
@@ -275,6 +289,16 @@ class ServeSettings(Section):
         default=False,
         description="Answer with `X-elastic-product: Elasticsearch`, which Elastic's clients require of a server.",
     )
+    trusted_proxies: Texts = Field(
+        default=(),
+        description="Addresses or networks of proxies in front of the server, whose `X-Forwarded-Proto` and "
+        "`X-Forwarded-For` count.",
+    )
+    user_header: Annotated[str, AfterValidator(_header_name)] | None = Field(
+        default=None,
+        description="Header in which a trusted proxy names the user whom it signed in, such as `X-Forwarded-User`: the "
+        "server's own user acts for that one (run-as), if the cluster lets it.",
+    )
     strict: bool = Field(
         default=False,
         description="Refuse a SageMaker request with a malformed row, as `?strict=1` does. By default such a row gets "
@@ -285,6 +309,11 @@ class ServeSettings(Section):
     def _both_or_none(self) -> ServeSettings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise Inconsistent(((), "tls_certificate and tls_key belong together: give both, or neither"))
+        if self.user_header is not None and not self.trusted_proxies:
+            raise Inconsistent((("user_header",), "needs trusted_proxies: anybody else could name any user"))
+        for place, each in enumerate(self.trusted_proxies):
+            if not _is_network(each):
+                raise Inconsistent((("trusted_proxies", place), "must be an address or a network, as 192.0.2.0/24"))
         return self
 
     @property

@@ -19,6 +19,7 @@ from ipi_es.http.listener import HttpListener
 from ipi_es.serve.application import application
 from ipi_es.serve.callers.callers import Callers
 from ipi_es.serve.callers.sessions import Sessions
+from ipi_es.serve.callers.trusted_proxies import TrustedProxies
 from ipi_es.serve.services import Services
 
 log = logging.getLogger(__name__)
@@ -57,11 +58,12 @@ class Server:
             local=self.listener.is_local,
             anonymous=serve.anonymous,
             session=sessions.of,
+            act_as=self._connections.act_as if serve.user_header else None,
         )
         self.services = Services(
             settings, {job.job_id: job for job in jobs}, callers, clock, sessions, product_header=serve.product_header
         )
-        self._application = application(self.services)
+        self._application = TrustedProxies(application(self.services), serve.trusted_proxies, serve.user_header)
 
     def __enter__(self) -> Self:
         """Serve. Raises UsageError where a cluster without security would be open to other machines."""

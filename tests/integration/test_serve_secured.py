@@ -50,15 +50,23 @@ def url(secured_opensearch: SecuredOpenSearch, certificates: Certificates) -> It
     }.items():
         assert secured_opensearch.call("PUT", f"{API}/{path}", body)[0] in (200, 201)
     serve = {"listen": "127.0.0.1:0", "tls_certificate": certificates.chain, "tls_key": certificates.key}
-    job = a_job(JOB, analysis_config={"bucket_span": "1h"}, results_index_name=JOB)
-    with Server(Settings(serve=serve), [job], own, lambda: START + 30 * HOUR) as served:
+    with server(own, **serve) as served:
         yield served.listener.url
     cluster.close()
 
 
-def ask(url: str, path: str, ca: Path, user: tuple[str, str] | None = None) -> tuple[int, dict[str, Any], list[str]]:
-    """Return (status, answer, challenges)."""
+def server(own: Connection, **serve: Any) -> Server:
+    job = a_job(JOB, analysis_config={"bucket_span": "1h"}, results_index_name=JOB)
+    return Server(Settings(serve=serve), [job], own, lambda: START + 30 * HOUR)
+
+
+def ask(
+    url: str, path: str, ca: Path, user: tuple[str, str] | None = None, signed_in: str | None = None
+) -> tuple[int, dict[str, Any], list[str]]:
+    """Return (status, answer, challenges); ``signed_in``: the user in the proxy's header."""
     request = urllib.request.Request(f"{url}{path}")
+    if signed_in is not None:
+        request.add_header("x-forwarded-user", signed_in)
     if user is not None:
         request.add_header("authorization", f"Basic {b64encode(':'.join(user).encode()).decode()}")
     try:
@@ -112,3 +120,20 @@ def test_probes_need_no_password_and_show_no_name(url: str, certificates: Certif
     status, answer, _ = ask(url, "/readyz", certificates.ca)
     assert (status, answer["ready"], answer["jobs"]) == (200, True, 1)
     assert JOB not in json.dumps(answer)
+
+
+def test_the_cluster_decides_for_whom_a_server_behind_a_proxy_acts(
+    url: str, secured_opensearch: SecuredOpenSearch, certificates: Certificates
+) -> None:
+    path, ca = f"/_ml/anomaly_detectors/{JOB}/results/records", certificates.ca
+    name, password = secured_opensearch.username, secured_opensearch.password
+    own = Connection(hosts=(secured_opensearch.url,), username=name, password=password, ca_certs=secured_opensearch.ca)
+    with server(
+        own, listen="127.0.0.1:0", trusted_proxies=["127.0.0.1"], user_header="X-Forwarded-User"
+    ) as behind_a_proxy:
+        proxied = behind_a_proxy.listener.url
+        assert ask(proxied, path, ca, signed_in=ANALYST[0])[:2] == ask(url, path, ca, ANALYST)[:2]
+        status, answer, _ = ask(proxied, path, ca, signed_in=STRANGER[0])
+        assert (status, f"act for {STRANGER[0]}" in answer["error"]["reason"]) == (403, True)
+        assert ask(proxied, path, ca)[0] == 401
+    assert ask(url, path, ca, signed_in=ANALYST[0])[0] == 401  # it trusts no proxy

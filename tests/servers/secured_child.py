@@ -23,6 +23,8 @@ CLOSE_SECONDS = 10
 # bcrypt, cost 4, of secured.PASSWORD: a hash at hand saves the tests a dependency
 PASSWORD_HASH = "$2b$04$tM2LpVBW.8ZDvgBc4EFTmeddb7e04wBGBy.BAIEYdTz3mbQaGs10q"
 USERNAME = "admin"
+ACTED_FOR = ("serve-analyst",)
+"""Users for whom the administrator may act (run-as)."""
 # the files on the server's side, by their name below config/certificates
 CERTIFICATES = ("ca", "chain", "key")
 
@@ -47,6 +49,7 @@ def settings(spec: Spec) -> dict[str, str | list[str]]:
         "plugins.security.authcz.admin_dn": [f"CN={ADMIN_NAME}"],
         "plugins.security.nodes_dn": [f"CN={SERVER_NAME}"],
         "plugins.security.restapi.roles_enabled": ["all_access"],
+        f"plugins.security.authcz.rest_impersonation_user.{USERNAME}": list(ACTED_FOR),
     }
     for layer in ("transport", "http"):
         values[f"plugins.security.ssl.{layer}.pemcert_filepath"] = "certificates/chain"

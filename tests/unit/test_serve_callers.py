@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from serve_parts import client_of, services_of
 from starlette.requests import Request
@@ -136,3 +138,48 @@ def test_an_answer_without_credentials_says_what_to_send() -> None:
         "Bearer",
     ]
     assert "Basic" in answer.json()["error"]["hint"]
+
+
+class ActingCluster(MemoryCluster):
+    """A cluster in which the server's user may act for ann, and for nobody else."""
+
+    def __init__(self, user: str, told: str | None = None) -> None:
+        super().__init__()
+        self.user, self.told = user, told
+
+    def user_name(self) -> str | None:
+        if self.user != "ann":
+            raise PermissionDenied("no run_as", status=403)
+        return self.told or self.user
+
+
+def signed_in(user: str | None) -> Request:
+    found = request()
+    found.state.proxy_user = user
+    return found
+
+
+def acting(act_as: Callable[[str], Cluster] = ActingCluster) -> Callers:
+    return Callers(SecuredCluster, lambda: 0, local=False, act_as=act_as)
+
+
+def test_a_user_whom_a_proxy_signed_in_is_the_clusters_user_of_that_name() -> None:
+    callers = acting()
+    caller = callers.of(signed_in("ann"))
+    assert (caller.name, type(caller.cluster)) == ("ann", ActingCluster)
+    assert callers.of(signed_in("ann")) is caller
+    with pytest.raises(AuthenticationFailed):
+        callers.of(signed_in(None))  # without a name it is a request as any other
+
+
+def test_the_cluster_decides_for_whom_the_server_acts() -> None:
+    with pytest.raises(PermissionDenied, match="act for bob"):
+        acting().of(signed_in("bob"))
+    with pytest.raises(PermissionDenied, match="for one of admin, not of ann"):
+        acting(lambda user: ActingCluster(user, "admin")).of(signed_in("ann"))
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "änn", "a" * 257])
+def test_a_name_that_no_header_can_hold_is_refused(name: str) -> None:
+    with pytest.raises(AuthenticationFailed, match="gave no name"):
+        acting().of(signed_in(name))

@@ -34,8 +34,7 @@ def authorizer(connection: Connection) -> Authorizer:
     """
     if connection.aws_sigv4 is not None:
         return _AwsSigner(*connection.aws_sigv4).headers
-    authorization = connection.authorization()
-    always = {"authorization": authorization} if authorization else {}
+    always = connection.headers()
     return lambda _method, _url, _body: dict(always)
 
 

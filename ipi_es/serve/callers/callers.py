@@ -20,6 +20,7 @@ from starlette.requests import Request
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import AuthenticationFailed, ClusterError, PermissionDenied, UsageError
 from ipi_es.serve.callers.caller import ANONYMOUS, Caller
+from ipi_es.serve.callers.trusted_proxies import STATE, is_user_name
 
 LIFE = 60
 """Seconds that a caller's name and connection are kept."""
@@ -34,6 +35,10 @@ LONGEST = 8_192
 """Characters of an Authorization header."""
 
 SEND = "send the cluster's own credentials: Basic, ApiKey or Bearer"
+GRANT = (
+    "grant it to the server's own user: in Elasticsearch `run_as` in a role, in OpenSearch "
+    "plugins.security.authcz.rest_impersonation_user"
+)
 OPEN_HINT = (
     "turn on the cluster's security, or listen on 127.0.0.1 alone; --anonymous (serve.anonymous) lets everybody who "
     "can connect read and answer"
@@ -51,14 +56,16 @@ class Callers:
         local: bool,
         anonymous: bool = False,
         session: Callable[[Request], str | None] = lambda _: None,
+        act_as: Callable[[str], Cluster] | None = None,
     ) -> None:
         """Make callers of requests.
 
         ``bind`` returns the cluster under an Authorization header, or without credentials. ``local``: only this machine
         can connect. ``anonymous``: a cluster without security is served to everybody who can. ``session`` returns the
-        header that a request's session was made from.
+        header that a request's session was made from. ``act_as`` returns the cluster as a user of it whom a trusted
+        proxy signed in.
         """
-        self._bind, self._clock, self._session = bind, clock, session
+        self._bind, self._clock, self._session, self._act_as = bind, clock, session, act_as
         self._local, self._anonymous = local, anonymous
         self._known: OrderedDict[bytes, tuple[int, Caller]] = OrderedDict()
         self._key = os.urandom(32)  # digests of credentials are of no use in another process
@@ -70,6 +77,9 @@ class Callers:
         Raises AuthenticationFailed where the cluster requires other credentials, PermissionDenied where a cluster
         without security is not served to this request, and the errors of connecting.
         """
+        user = getattr(request.state, STATE, None)
+        if user is not None:
+            return self.acting_as(user)
         caller = self.under(_authorization(request) or self._session(request))
         if caller.name == ANONYMOUS and not self._anonymous:
             self._require_local()
@@ -78,22 +88,62 @@ class Callers:
 
     def under(self, authorization: str | None) -> Caller:
         """Return the caller with this Authorization header, None: without one. Raises as :meth:`of`."""
-        mark = hashlib.blake2b((authorization or "").encode(), key=self._key, digest_size=32).digest()
+
+        def connect() -> Caller:
+            try:
+                cluster = self._bind(authorization)
+            except (AuthenticationFailed, PermissionDenied) as error:  # nothing that the caller could send would help
+                raise _own_refused(error) from error
+            try:
+                return Caller(cluster.user_name() or ANONYMOUS, cluster)
+            except AuthenticationFailed as error:
+                raise AuthenticationFailed(
+                    "the cluster requires credentials, or others", hint=SEND, status=401
+                ) from error
+
+        return self._kept(f"header {authorization or ''}", connect)
+
+    def acting_as(self, user: str) -> Caller:
+        """Return the caller whom a trusted proxy signed in: a user of the cluster.
+
+        Raises AuthenticationFailed for a name that can't be passed on, PermissionDenied where the cluster doesn't let
+        this server act for that user.
+        """
+        act_as = self._act_as
+        if act_as is None or not is_user_name(user):
+            raise AuthenticationFailed(
+                "the proxy in front of this server gave no name of a user that can be passed to the cluster",
+                hint="let it send serve.user_header once, with a user name of the cluster",
+                status=401,
+            )
+
+        def connect() -> Caller:
+            try:
+                cluster = act_as(user)
+                name = cluster.user_name()
+            except AuthenticationFailed as error:
+                raise _own_refused(error) from error
+            except PermissionDenied as error:
+                raise PermissionDenied(
+                    f"the cluster doesn't let this server act for {user}: {error.message}", hint=GRANT, status=403
+                ) from error
+            if name != user:
+                raise PermissionDenied(
+                    f"the cluster took the request for one of {name or 'nobody'}, not of {user}", hint=GRANT, status=403
+                )
+            return Caller(user, cluster)
+
+        return self._kept(f"user {user}", connect)
+
+    def _kept(self, who: str, connect: Callable[[], Caller]) -> Caller:
+        """Return the caller that is known as ``who``, or make it and keep it for a while."""
+        mark = hashlib.blake2b(who.encode(), key=self._key, digest_size=32).digest()
         now = self._clock()
         with self._lock:
             until, known = self._known.get(mark, (now, None))
         if known is not None and now < until:
             return known
-        try:
-            cluster = self._bind(authorization)
-        except (AuthenticationFailed, PermissionDenied) as error:  # nothing that the caller could send would help
-            raise ClusterError(
-                f"the cluster refuses the server's own credentials: {error.message}", hint=error.hint
-            ) from error
-        try:
-            made = Caller(cluster.user_name() or ANONYMOUS, cluster)
-        except AuthenticationFailed as error:
-            raise AuthenticationFailed("the cluster requires credentials, or others", hint=SEND, status=401) from error
+        made = connect()
         with self._lock:
             self._known[mark] = now + LIFE, made
             self._known.move_to_end(mark)
@@ -117,6 +167,10 @@ class Callers:
                 hint=OPEN_HINT,
                 status=403,
             )
+
+
+def _own_refused(error: ClusterError) -> ClusterError:
+    return ClusterError(f"the cluster refuses the server's own credentials: {error.message}", hint=error.hint)
 
 
 def _authorization(request: Request) -> str | None:

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from made_results import HOUR, START
 from serve_parts import client_of, context_of, fill, made, services_of
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from ipi_es.serve.endpoint.cluster_scorers import ClusterScorers
+from ipi_es.serve.endpoint.description import endpoint_paths
+from ipi_es.serve.endpoint.routes import routes as endpoint_routes
 from ipi_es.serve.results_api.openapi import document
+from ipi_es.serve.results_api.operations import ROOTS
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 ALL = list(made(context_of()))
@@ -35,10 +40,15 @@ def client() -> TestClient:
     return client_of(services_of(lambda _: cluster))
 
 
-def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+def every_operation() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in document()["paths"].items():
         for method, operation in methods.items():
             yield path, method, operation
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Those of the results API."""
+    return (each for each in every_operation() if each[0].startswith(ROOTS))
 
 
 def schema_of(operation: dict[str, Any], status: int) -> dict[str, Any]:
@@ -50,10 +60,28 @@ def test_the_document_names_every_path_under_both_roots(client: TestClient) -> N
     found = client.get("/openapi.json").json()
     assert found == document()
     assert found["openapi"] == "3.1.0"
-    paths = set(found["paths"])
+    paths = {path for path in found["paths"] if path.startswith(ROOTS)}
     assert {path.replace("/_xpack/ml", "/_ml") for path in paths} == {path for path in paths if "/_ml/" in path}
-    names = [operation["operationId"] for _, _, operation in operations()]
+    names = [operation["operationId"] for _, _, operation in every_operation()]
     assert len(set(names)) == len(names)
+
+
+def test_the_endpoint_and_the_probes_are_in_the_document(client: TestClient) -> None:
+    routed = [
+        each for each in endpoint_routes(ClusterScorers({}, None, lambda _: MemoryCluster())) if isinstance(each, Route)
+    ]
+    assert {each.path for each in routed} == set(endpoint_paths())
+    found = document()["paths"]
+    for each in routed:
+        assert {method.upper() for method in found[each.path]} == (each.methods or set()) - {"HEAD"}
+    for _, _, operation in every_operation():
+        for status in operation["responses"].values():
+            for content in status.get("content", {}).values():
+                Draft202012Validator.check_schema(content.get("schema", {}))
+    for path in ("/healthz", "/readyz", "/metrics", "/execution-parameters"):
+        answer = client.get(path)
+        kinds = found[path]["get"]["responses"]["200"]["content"]
+        assert (answer.status_code, answer.headers["content-type"].split(";")[0] in kinds) == (200, True)
 
 
 def test_schemas_are_schemas() -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the results API, made from the tables that its requests are read by."""
+"""The server's OpenAPI 3.1 document; the results API's part is made from the tables that its requests are read by."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 import ipi_es
+from ipi_es.serve.endpoint.description import endpoint_paths
 from ipi_es.serve.results_api.api_parameters import COMMON, Parameter
 from ipi_es.serve.results_api.operations import OPERATIONS, ROOTS, Operation
 
@@ -101,14 +102,14 @@ def document() -> Schema:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "ipi-es results API",
+            "title": "ipi-es",
             "version": ipi_es.__version__,
-            "description": "Results of ipi-es, in the form of Elastic ML's results API.",
+            "description": "Results in the form of Elastic ML's results API, and an endpoint of SageMaker's form.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
         "security": [{}, {"basic": []}, {"bearer": []}, {"api_key": []}],
-        "paths": paths,
+        "paths": paths | endpoint_paths() | _probes(),
         "components": {
             "schemas": {"Error": _error(), **{name: _row(fields) for name, fields in ROWS.items()}},
             "securitySchemes": {
@@ -122,6 +123,27 @@ def document() -> Schema:
                 },
             },
         },
+    }
+
+
+def _probes() -> dict[str, Schema]:
+    """Return the paths that need no credentials."""
+    texts = {
+        "healthz": ("Whether the process runs.", "text/plain"),
+        "readyz": ("Whether the cluster can be reached, and why not.", "application/json"),
+        "metrics": ("Counts and times of requests, for Prometheus.", "text/plain"),
+    }
+    failed = {"readyz": {"503": {"description": "The cluster can't be reached.", "content": {"application/json": {}}}}}
+    return {
+        f"/{name}": {
+            "get": {
+                "operationId": name,
+                "summary": summary,
+                "security": [{}],
+                "responses": {"200": {"description": summary, "content": {kind: {}}}, **failed.get(name, {})},
+            }
+        }
+        for name, (summary, kind) in texts.items()
     }
 
 

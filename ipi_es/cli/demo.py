@@ -203,6 +203,7 @@ def further(outcome: DemoOutcome, url: str | None) -> None:
     command = f"ipi-es --config {config}"
     worst = outcome.worst["record"][0].source if outcome.worst["record"] else None
     click.echo("The server stays up. To look further:")
+    click.echo(f"  {command} serve       in a browser, at http://127.0.0.1:9275: look at findings, and answer them")
     click.echo(f"  {command} results influencers demo --min-score 50")
     click.echo(f"  {command} results records demo --min-score 50")
     if worst is not None:

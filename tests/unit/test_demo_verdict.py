@@ -59,5 +59,7 @@ def test_a_kept_demo_says_that_its_data_stay_when_the_server_stops(
 ) -> None:
     monkeypatch.setenv("IPI_ES_CACHE", str(tmp_path))
     further(outcome, "http://127.0.0.1:9200")
-    (line,) = (each for each in capsys.readouterr().out.splitlines() if "node stop" in each)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(" serve " in each and "http://127.0.0.1:9275" in each for each in lines)
+    (line,) = (each for each in lines if "node stop" in each)
     assert line.endswith("ends it; its data stay for `ipi-es node start --keep`")

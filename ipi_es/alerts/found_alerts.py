@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ipi_es.alerts.dashboard_links import blind_link, link
+from ipi_es.alerts.dashboard_links import blind_link, finding_link
 from ipi_es.alerts.kinds import SCORED, Kind, ScoredKind
 from ipi_es.alerts.message import Message, named
 from ipi_es.cluster.port import Cluster, Document
@@ -144,7 +144,7 @@ def _of_scores(job: Job, kind: ScoredKind, key: tuple[str, ...], sources: Iterab
         score=score,
         who=named(found.entities, found.entity_count),
         where=named(found.addresses, found.address_count),
-        link=link(job, when, found.entities, found.addresses, kind=kind),
+        link=finding_link(job, when, found.entities, found.addresses, kind=kind),
         entities=found.entities,
         addresses=found.addresses,
         entity_count=found.entity_count,
@@ -167,7 +167,7 @@ def _incident(job: Job, source: Mapping[str, Any]) -> Message:
         score=float(source[INCIDENT_SCORE]),
         who=named(entities, counts[0]),
         where=named(networks, counts[1]),
-        link=link(job, when, entities, networks, kind="incidents"),
+        link=finding_link(job, when, entities, networks, kind="incidents", incident=str(source["incident_id"])),
         entities=entities[:NAMED],
         addresses=networks[:NAMED],
         entity_count=counts[0],

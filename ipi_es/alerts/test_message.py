@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipi_es.alerts.dashboard_links import link
+from ipi_es.alerts.dashboard_links import finding_link
 from ipi_es.alerts.incident_messages import merged
 from ipi_es.alerts.kinds import ScoredKind
 from ipi_es.alerts.message import Message, Notification
@@ -26,7 +26,7 @@ def trial(job: Job, now: int) -> Notification:
             score=0.0,
             who=entity,
             where=address,
-            link=link(job, start, (entity,), (address,), kind=kind),
+            link=finding_link(job, start, (entity,), (address,), kind=kind),
             entities=(entity,),
             addresses=(address,),
             entity_count=1,

@@ -135,6 +135,11 @@ class Alerts(Section):
     console: Annotated[Text, AfterValidator(_console)] | None = Field(
         default=None, description="Address of Kibana or OpenSearch Dashboards, for links to the dashboard."
     )
+    explorer: Annotated[Text, AfterValidator(_console)] | None = Field(
+        default=None,
+        description="Address of `ipi-es serve` as people reach it: the worker's own messages link to the finding "
+        "there, and not to `console`.",
+    )
     max_per_hour: Count = Field(
         default=20,
         ge=1,

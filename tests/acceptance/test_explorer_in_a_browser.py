@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import worker_company as company
 import worker_parts as parts
 from browser_parts import PHONE, SCREEN, WIDE, browser, needs_chromium, violations
 from explorer_parts import JOB, Secured, scored_copy
@@ -15,6 +16,8 @@ from incident_parts import JOB as PLAIN_JOB
 from report_parts import HOSTILE
 from serve_parts import services_of
 
+from ipi_es.alerts.found_alerts import find
+from ipi_es.config.files.loading import check_job
 from ipi_es.errors import ClusterUnreachable
 from ipi_es.http.listener import HttpListener
 from ipi_es.results.words import ALIAS
@@ -102,7 +105,7 @@ def paths(tab: Any, url: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("width", [SCREEN, PHONE])
+@pytest.mark.parametrize("width", [SCREEN, PHONE, WIDE])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page_and_nothing_runs_over_the_edge(
     opened: Any, url: str, scheme: str, width: int
@@ -114,7 +117,7 @@ def test_axe_finds_nothing_on_any_page_and_nothing_runs_over_the_edge(
         assert (name, tab.evaluate("document.documentElement.scrollWidth") <= width) == (name, True)
 
 
-@pytest.mark.parametrize("width", [320, 768, WIDE])
+@pytest.mark.parametrize("width", [320, 768])
 def test_other_widths_hold_too(opened: Any, url: str, width: int) -> None:
     tab = opened(f"{url}/", width=width)
     for name, path in paths(tab, url).items():
@@ -137,6 +140,16 @@ def test_hostile_names_are_text_and_their_pages_open(opened: Any, hostile: str) 
             entity.first.click()
             tab.get_by_text("of 1 record of this time").wait_for()
             assert tab.locator("h1 bdi").inner_text() == name
+
+
+def test_an_alarm_leads_to_its_finding_and_on_to_the_account(opened: Any, url: str, cluster: MemoryCluster) -> None:
+    job = check_job(company.job_data(alerts={"explorer": url, "on": ["incidents"], "threshold": 1, "max_age": "365d"}))
+    alarm = find(cluster, job, 0, company.SCORED_TO)[0].message
+    tab = opened(alarm.link)
+    assert alarm.entities[0] in tab.locator("h1").inner_text()
+    tab.locator(f"dd a[href*='/entities/{alarm.entities[0]}']").first.click()
+    tab.wait_for_url("**/entities/**")
+    assert tab.locator("h1 bdi").inner_text() == alarm.entities[0]
 
 
 def test_one_analysts_night_by_keyboard_alone(opened: Any, url: str, cluster: MemoryCluster) -> None:

@@ -286,6 +286,26 @@ def test_who_may_not_read_states_sees_findings_and_a_note() -> None:
     assert "You may not read the jobs' states" in text_of(page.text)
 
 
+def test_nothing_is_said_of_what_elasticsearch_leaves_out_for_who_may_not_read_it() -> None:
+    cluster, locked = scored_copy(), ALIAS
+
+    def lacking(_: Any, on_indices: Any) -> Any:
+        return [("read", locked)] if locked in on_indices else []
+
+    incident = incident_links(explorer_on(cluster).get(LIST).text)[0]
+    cluster.lacking = lacking  # type: ignore[method-assign]
+    client = explorer_on(cluster)
+    for path in ("/", LIST, f"{LIST}/results", f"{LIST}/live?after=0", f"{LIST}/entities/alice", incident):
+        refused = client.get(path)
+        assert refused.status_code == 403
+        assert f"may not read {ALIAS}" in text_of(refused.text)
+        assert JOB.job_id not in refused.text
+    locked = "ipi-es-state"
+    assert "You may not read the jobs' states" in text_of(client.get("/").text)
+    locked = "ipi-es-verdicts"
+    assert "whether this was answered isn't known here" in text_of(client.get(incident).text)
+
+
 def test_a_link_from_another_site_is_followed_with_the_session(client: TestClient) -> None:
     fresh = explorer_on(scored_copy())
     page = fresh.get(LIST, headers={"sec-fetch-site": "cross-site"})

@@ -49,12 +49,14 @@ def _limited(limits: ConnectionLimits) -> type[H11Protocol]:
         """One connection."""
 
         _end: asyncio.TimerHandle | None = None
+        _undelivered = False
+        """Whether the client had not received the last response when it was complete: its time goes on."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             """Accept a connection; if there are too many, close the oldest one without a complete request."""
             super().connection_made(transport)
             if len(opened) >= limits.connections:
-                waiting = (each for each in opened if each.cycle is None or each.cycle.response_complete)
+                waiting = (each for each in opened if each._is_waiting())  # noqa: SLF001  (of this class)
                 oldest = next(waiting, self)
                 opened.pop(oldest, None)
                 oldest.transport.abort()
@@ -65,15 +67,20 @@ def _limited(limits: ConnectionLimits) -> type[H11Protocol]:
 
         def data_received(self, data: bytes) -> None:
             """Read on; the first bytes of a further request begin its time."""
-            if self._end is None:
+            if self._end is None or (self._undelivered and self._all_sent()):
                 self._limit()
             super().data_received(data)
 
         def on_response_complete(self) -> None:
-            """End the time of this request."""
-            if limits.keep_alive is not None:
-                self._unlimit()
+            """End the time of this request, once the client has it; begin that of one that was sent with it."""
             super().on_response_complete()
+            if limits.keep_alive is None:
+                return
+            self._undelivered = not self._all_sent()
+            if not self._undelivered:
+                self._unlimit()
+                if not self._is_waiting():
+                    self._limit()
 
         def connection_lost(self, exc: Exception | None) -> None:
             """Forget the connection."""
@@ -82,7 +89,21 @@ def _limited(limits: ConnectionLimits) -> type[H11Protocol]:
             super().connection_lost(exc)
 
         def _limit(self) -> None:
-            self._end = self.loop.call_later(limits.longest, self.transport.abort)
+            self._unlimit()
+            self._undelivered = False
+            self._end = self.loop.call_later(limits.longest, self._expire)
+
+        def _expire(self) -> None:
+            self._end = None
+            if not (self._undelivered and self._all_sent() and self._is_waiting()):
+                self.transport.abort()
+
+        def _all_sent(self) -> bool:
+            return self.transport.get_write_buffer_size() == 0
+
+        def _is_waiting(self) -> bool:
+            """Decide whether no complete request is being answered."""
+            return self.cycle is None or self.cycle.response_complete
 
         def _unlimit(self) -> None:
             if self._end is not None:

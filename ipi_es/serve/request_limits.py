@@ -1,7 +1,7 @@
 """Limits of requests, ahead of all handlers: the length of a body, and how many requests are at work at a time.
 
-A body is received before a request counts as being at work, so a client that sends slowly occupies nothing. Handlers
-find the body in ``request.state.body``.
+A body is received before a request counts as being at work, and it counts until its answer begins: a client that sends
+or reads slowly occupies nothing. Handlers find the body in ``request.state.body``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ MAX_BODY = 1 << 20
 
 MAX_REQUESTS = 40
 """Requests at work at a time: as many as there are threads for handlers."""
+
+SMALL_BODY = 64 << 10
+"""Bytes up to which a body is taken even where others fill the memory: logins, answers and queries."""
+
+PROBES = ("/healthz", "/metrics")
+"""Paths that are answered however many requests are at work: an overloaded process must not be taken for a dead one."""
 
 MAX_HELD = 512 << 20
 """Bytes of all bodies that are being received or worked on: many clients with large ones must not fill the memory."""
@@ -41,7 +47,7 @@ class RequestLimits:
         received = _Received()
         try:
             refusal = await self._receive(receive, received, self._max_body(scope["path"]))
-            if refusal is None and self._at_work >= MAX_REQUESTS:
+            if refusal is None and self._at_work >= MAX_REQUESTS and scope["path"] not in PROBES:
                 reason = f"{MAX_REQUESTS} requests are at work; ask again"
                 refusal = problem(429, "es_rejected_execution_exception", reason)
             if refusal is None:
@@ -64,7 +70,7 @@ class RequestLimits:
             self._held += len(part)
             if received.length > most:
                 return problem(413, "content_too_long_exception", f"the body has more than {most:,} bytes", close)
-            if self._held > self._max_held:
+            if self._held > self._max_held and received.length > SMALL_BODY:
                 reason = f"the bodies of all requests have more than {self._max_held:,} bytes; ask again"
                 return problem(429, "es_rejected_execution_exception", reason, close)
             if not message.get("more_body", False):
@@ -72,11 +78,22 @@ class RequestLimits:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
         scope.setdefault("state", {})["body"] = body
-        self._at_work += 1
+        at_work = 1
+
+        def end_work() -> None:
+            nonlocal at_work
+            self._at_work -= at_work
+            at_work = 0
+
+        async def send_made(message: Message) -> None:
+            end_work()  # the answer is made: what follows waits for the client alone
+            await send(message)
+
+        self._at_work += at_work
         try:
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, _replayed(body, receive), send_made)
         finally:
-            self._at_work -= 1
+            end_work()
 
 
 class _Received:

@@ -129,6 +129,8 @@ def test_a_session_ends_when_idle_and_in_any_case_after_a_shift() -> None:
         known = sessions.authorization(token)
     assert known == "Basic y"
     time[0] = begun + LONGEST
+    assert sessions.authorization("another browser's") is None
+    assert len(sessions) == 0, "its credentials are forgotten"
     assert sessions.authorization(token) is None
 
 

@@ -1,16 +1,20 @@
 """Limits of requests, ahead of all handlers: the length of a body, and how many requests are at work at a time.
 
-A body is received before a request counts as being at work, so a client that sends slowly occupies nothing. Handlers
-find the body in ``request.state.body``.
+A body is received before a request counts as being at work, and it counts until its answer begins: a client that sends
+or reads slowly occupies nothing. Handlers find the body in ``request.state.body``.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ipi_es.serve.callers.sessions import cookie_of
+from ipi_es.serve.callers.trusted_proxies import STATE
 from ipi_es.serve.problems import problem
 
 MAX_BODY = 1 << 20
@@ -18,6 +22,15 @@ MAX_BODY = 1 << 20
 
 MAX_REQUESTS = 40
 """Requests at work at a time: as many as there are threads for handlers."""
+
+MOST_OF_ONE = 30
+"""Requests at work at a time under the same credentials: one caller must leave some to the others."""
+
+SMALL_BODY = 64 << 10
+"""Bytes up to which a body is taken even where others fill the memory: logins, answers and queries."""
+
+PROBES = ("/healthz", "/metrics")
+"""Paths that are answered however many requests are at work: an overloaded process must not be taken for a dead one."""
 
 MAX_HELD = 512 << 20
 """Bytes of all bodies that are being received or worked on: many clients with large ones must not fill the memory."""
@@ -31,7 +44,8 @@ class RequestLimits:
     ) -> None:
         """``max_body`` returns the most bytes of a path's bodies; ``max_held``: of all bodies together."""
         self._app, self._max_body, self._max_held = app, max_body, max_held
-        self._at_work = self._held = 0
+        self._held = 0
+        self._at_work = Counter[int | None]()  # by a hash of the credentials: they aren't kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -41,11 +55,11 @@ class RequestLimits:
         received = _Received()
         try:
             refusal = await self._receive(receive, received, self._max_body(scope["path"]))
-            if refusal is None and self._at_work >= MAX_REQUESTS:
-                reason = f"{MAX_REQUESTS} requests are at work; ask again"
-                refusal = problem(429, "es_rejected_execution_exception", reason)
+            caller = _credentials(scope)
+            if refusal is None and scope["path"] not in PROBES:
+                refusal = self._too_many(caller)
             if refusal is None:
-                await self._answer(scope, receive, send, received.whole())
+                await self._answer(scope, receive, send, received.whole(), caller)
             else:
                 await refusal(scope, receive, send)
         finally:
@@ -64,19 +78,45 @@ class RequestLimits:
             self._held += len(part)
             if received.length > most:
                 return problem(413, "content_too_long_exception", f"the body has more than {most:,} bytes", close)
-            if self._held > self._max_held:
+            if self._held > self._max_held and received.length > SMALL_BODY:
                 reason = f"the bodies of all requests have more than {self._max_held:,} bytes; ask again"
                 return problem(429, "es_rejected_execution_exception", reason, close)
             if not message.get("more_body", False):
                 return None
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes) -> None:
+    def _too_many(self, caller: int | None) -> Response | None:
+        of_one = 0 if caller is None else self._at_work[caller]
+        if self._at_work.total() < MAX_REQUESTS and of_one < MOST_OF_ONE:
+            return None
+        whose = " of yours" if of_one >= MOST_OF_ONE else ""
+        reason = f"{MOST_OF_ONE if whose else MAX_REQUESTS} requests{whose} are at work; ask again"
+        return problem(429, "es_rejected_execution_exception", reason)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, body: bytes, caller: int | None) -> None:
         scope.setdefault("state", {})["body"] = body
-        self._at_work += 1
+        at_work = Counter([caller])
+
+        def end_work() -> None:
+            self._at_work -= at_work
+            at_work.clear()
+
+        async def send_made(message: Message) -> None:
+            end_work()  # the answer is made: what follows waits for the client alone
+            await send(message)
+
+        self._at_work += at_work  # an entry whose count is 0 again is gone
         try:
-            await self._app(scope, _replayed(body, receive), send)
+            await self._app(scope, _replayed(body, receive), send_made)
         finally:
-            self._at_work -= 1
+            end_work()
+
+
+def _credentials(scope: Scope) -> int | None:
+    """Return a hash of what says who asks; None: nothing does."""
+    request = Request(scope)
+    given = scope.get("state", {}).get(STATE) or request.headers.get("authorization")
+    given = given or request.cookies.get(cookie_of(request))
+    return hash(given) if given else None
 
 
 class _Received:

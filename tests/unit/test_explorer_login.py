@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import re
 
 import pytest
 from explorer_parts import JOB, Secured, scored_copy, text_of, token_of
@@ -45,6 +47,14 @@ def test_who_is_not_signed_in_is_led_to_the_login_and_back(client: TestClient) -
     left = client.post("/logout", data={"csrf": token_of(page)}, follow_redirects=False)
     assert (left.status_code, left.headers["location"]) == (303, "/login")
     assert client.get(LIST, follow_redirects=False).status_code == 303
+
+
+def test_the_login_leads_back_to_a_name_that_is_quoted(client: TestClient) -> None:
+    place = f"{LIST}/entities/a%3Fb%23%C3%BC%2Fc"
+    page = client.get(place).text
+    then = html.unescape(re.findall('name="then" value="([^"]*)"', page)[0])
+    done = sign_in(client, then=then)
+    assert done.headers["location"] == place  # type: ignore[attr-defined]
 
 
 def test_the_cookie_is_another_one_after_the_login(client: TestClient) -> None:
@@ -119,6 +129,8 @@ def test_a_session_ends_when_idle_and_in_any_case_after_a_shift() -> None:
         known = sessions.authorization(token)
     assert known == "Basic y"
     time[0] = begun + LONGEST
+    assert sessions.authorization("another browser's") is None
+    assert len(sessions) == 0, "its credentials are forgotten"
     assert sessions.authorization(token) is None
 
 

@@ -99,6 +99,8 @@ def test_filters_are_in_the_address(client: TestClient, cluster: MemoryCluster, 
         (f"{LIST}/results?with=nothing", 400, "chooses no results"),
         (f"{LIST}/results?search=192.0.2.0/24", 400, "not by a network"),
         (f"{LIST}?search=192.0.0.0/8", 400, "is no network of findings"),
+        (f"{LIST}?search={'a' * 2_001}", 400, "at most 2,000 characters"),
+        (f"{LIST}?page=000000001{'1' * 5_000}", 400, "is no number of a page"),
         (f"{LIST}/live?after=x", 400, "is no time in milliseconds"),
     ],
 )
@@ -107,6 +109,13 @@ def test_a_wrong_address_is_a_clear_page(client: TestClient, path: str, status: 
     assert page.status_code == status
     assert said in text_of(page.text)
     assert "<h1" in page.text
+
+
+def test_links_keep_known_parameters_alone(client: TestClient) -> None:
+    page = client.get(f"{LIST}?self=1&job_id=2&foreign={'x' * 10_000}&answered=all")
+    assert page.status_code == 200
+    assert "foreign" not in page.text
+    assert "answered=all" in page.text
 
 
 def test_a_name_that_is_nearly_known_is_proposed(client: TestClient, cluster: MemoryCluster) -> None:
@@ -284,6 +293,26 @@ def test_who_may_not_read_states_sees_findings_and_a_note() -> None:
     page = explorer_on(cluster).get("/")
     assert page.status_code == 200
     assert "You may not read the jobs' states" in text_of(page.text)
+
+
+def test_nothing_is_said_of_what_elasticsearch_leaves_out_for_who_may_not_read_it() -> None:
+    cluster, locked = scored_copy(), ALIAS
+
+    def lacking(_: Any, on_indices: Any) -> Any:
+        return [("read", locked)] if locked in on_indices else []
+
+    incident = incident_links(explorer_on(cluster).get(LIST).text)[0]
+    cluster.lacking = lacking  # type: ignore[method-assign]
+    client = explorer_on(cluster)
+    for path in ("/", LIST, f"{LIST}/results", f"{LIST}/live?after=0", f"{LIST}/entities/alice", incident):
+        refused = client.get(path)
+        assert refused.status_code == 403
+        assert f"may not read {ALIAS}" in text_of(refused.text)
+        assert JOB.job_id not in refused.text
+    locked = "ipi-es-state"
+    assert "You may not read the jobs' states" in text_of(client.get("/").text)
+    locked = "ipi-es-verdicts"
+    assert "whether this was answered isn't known here" in text_of(client.get(incident).text)
 
 
 def test_a_link_from_another_site_is_followed_with_the_session(client: TestClient) -> None:

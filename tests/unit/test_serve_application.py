@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from serve_parts import client_of, services_of
 from starlette.responses import PlainTextResponse
@@ -10,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import ClusterUnreachable
-from ipi_es.serve.request_limits import MAX_BODY, RequestLimits
+from ipi_es.serve.request_limits import MAX_BODY, MAX_REQUESTS, MOST_OF_ONE, PROBES, SMALL_BODY, RequestLimits
 from ipi_es.testing.memory_cluster import MemoryCluster
 
 
@@ -47,8 +48,9 @@ def test_a_body_beyond_the_limit_is_refused() -> None:
 
 def test_bodies_that_fill_the_memory_together_are_refused_until_some_are_answered() -> None:
     """A client sends one that is not ended, then another one does, and then the first one ends its."""
-    most = 600
-    limits, answered, go_on = RequestLimits(_ok, lambda _: most, max_held=1_000), list[int](), asyncio.Event()
+    most = 10 * SMALL_BODY
+    limits = RequestLimits(_ok, lambda _: most, max_held=most + SMALL_BODY)
+    answered, go_on = list[int](), asyncio.Event()
 
     async def request(waits: bool) -> None:
         async def receive() -> Message:
@@ -72,6 +74,94 @@ def test_bodies_that_fill_the_memory_together_are_refused_until_some_are_answere
 
     asyncio.run(both())
     assert answered == [429, 200, 200]
+
+
+def test_a_small_body_is_taken_though_large_ones_fill_the_memory() -> None:
+    limits, answered = RequestLimits(_ok, lambda _: 1_000_000, max_held=1), list[int]()
+    for size in (SMALL_BODY, SMALL_BODY + 1):
+        asyncio.run(_request(limits, answered, "/login", body=bytes(size)))
+    assert answered == [200, 429]
+
+
+def test_a_client_that_does_not_read_its_answer_occupies_nothing() -> None:
+    limits, answered, reads = RequestLimits(_ok), list[int](), asyncio.Event()
+
+    async def many() -> None:
+        slow = [asyncio.create_task(_request(limits, answered, "/", reads=reads)) for _ in range(MAX_REQUESTS)]
+        await asyncio.sleep(0)
+        await _request(limits, answered, "/")
+        reads.set()
+        await asyncio.gather(*slow)
+
+    asyncio.run(many())
+    assert answered == [200] * (MAX_REQUESTS + 1)
+
+
+def test_an_overloaded_server_lives() -> None:
+    """Otherwise its orchestrator restarts it, which ends all sessions."""
+    go_on, answered = asyncio.Event(), list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await go_on.wait()
+        await _ok(scope, receive, send)
+
+    async def many() -> None:
+        limits = RequestLimits(app)
+        slow = [asyncio.create_task(_request(limits, answered, "/slow")) for _ in range(MAX_REQUESTS)]
+        await asyncio.sleep(0)
+        for path in ("/", *PROBES):
+            await _request(limits, answered, path)
+        go_on.set()
+        await asyncio.gather(*slow)
+
+    asyncio.run(many())
+    assert answered == [429, 200, 200] + [200] * MAX_REQUESTS
+
+
+def test_one_caller_leaves_requests_to_the_others() -> None:
+    go_on, answered = asyncio.Event(), list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            await go_on.wait()
+        await _ok(scope, receive, send)
+
+    async def many() -> None:
+        limits, ann, bob = RequestLimits(app), [(b"authorization", b"Basic ann")], [(b"cookie", b"ipi-es-session=bob")]
+        slow = [asyncio.create_task(_request(limits, answered, "/slow", headers=ann)) for _ in range(MOST_OF_ONE)]
+        await asyncio.sleep(0)
+        for headers in (ann, bob, []):
+            await _request(limits, answered, "/", headers=headers)
+        go_on.set()
+        await asyncio.gather(*slow)
+        await _request(limits, answered, "/", headers=ann)
+
+    asyncio.run(many())
+    assert answered == [429, 200, 200] + [200] * (MOST_OF_ONE + 1)
+
+
+async def _request(
+    limits: RequestLimits,
+    answered: list[int],
+    path: str,
+    *,
+    body: bytes = b"",
+    headers: Sequence[tuple[bytes, bytes]] = (),
+    reads: asyncio.Event | None = None,
+) -> None:
+    """Send one request, whose client receives nothing before ``reads``."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Message) -> None:
+        if reads is not None:
+            await reads.wait()
+        if "status" in message:
+            answered.append(message["status"])
+
+    await limits({"type": "http", "path": path, "method": "POST", "headers": list(headers)}, receive, send)
 
 
 async def _ok(scope: Scope, receive: Receive, send: Send) -> None:

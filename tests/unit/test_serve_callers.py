@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -67,6 +69,16 @@ def test_a_caller_is_kept_for_a_while_and_never_for_another_header() -> None:
     time[0] = LIFE
     assert callers.of(request("ApiKey abc")) is not first
     assert bound == ["ApiKey abc", "Bearer t", "ApiKey abc"]
+
+
+def test_the_credentials_of_callers_are_forgotten_after_a_while() -> None:
+    time = [0]
+    callers = Callers(SecuredCluster, lambda: time[0], local=True)
+    credentials = weakref.ref(callers.of(request("ApiKey abc")).cluster)
+    time[0] = LIFE
+    callers.of(request("Bearer t"))
+    gc.collect()
+    assert credentials() is None
 
 
 def test_a_bounded_number_of_callers_is_kept() -> None:

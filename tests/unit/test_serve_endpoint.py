@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_run import run
@@ -36,7 +37,7 @@ from ipi_es.errors import (
 from ipi_es.serve.application import application, endpoint_application
 from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
 from ipi_es.serve.endpoint.routes import MAX_BODY
-from ipi_es.state.cluster_blobs import ClusterBlobs
+from ipi_es.state.cluster_blobs import SNAPSHOT_INDEX, ClusterBlobs
 from ipi_es.state.directory_blobs import DirectoryBlobs
 from ipi_es.testing.memory_cluster import MemoryCluster
 
@@ -384,6 +385,21 @@ def test_the_state_of_the_cluster_decides_which_snapshot_answers(cluster: Cluste
     eventually(lambda: "1 jobs are not in use" in str(Asked(app, "GET", "/readyz").json()["warnings"]))
     assert "sign-ins" not in Asked(app, "GET", "/readyz").answer.text
     assert invoke(app, BODIES[CSV]).headers["x-ipi-es-snapshot"] == snapshot_id
+
+
+def test_a_scorer_that_is_in_memory_answers_nobody_who_may_not_read_the_snapshots(cluster: MemoryCluster) -> None:
+    app = application(services_of(lambda _: cluster, [make_job()]))
+    assert invoke(app, BODIES[CSV]).status == 200
+    read = cluster.get
+
+    def get(index: str, place: str) -> Any:
+        if index == SNAPSHOT_INDEX:
+            raise PermissionDenied("no right to read the snapshots", status=403)
+        return read(index, place)
+
+    cluster.get = get  # type: ignore[method-assign]
+    assert invoke(app, BODIES[CSV]).status == 403
+    assert Asked(app, "GET", "/ping").status == 403
 
 
 def test_a_job_that_is_not_trained_is_not_ready() -> None:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,7 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 
 RECORDS = "/_ml/anomaly_detectors/logins/results/records"
 LIMITS = ConnectionLimits(connections=64, longest=2.0, keep_alive=10)
-TOO_MANY = 5
+TOO_MANY, EACH = 5, 200
 PATIENT = ConnectionLimits(connections=64, longest=60.0, keep_alive=10)
 
 
@@ -73,13 +73,15 @@ def test_a_connection_takes_one_request_after_the_other(listener: HttpListener) 
         assert connection.sock.getsockname() == local
 
 
-def test_slow_clients_hold_nobody_up_and_are_cut_off(listener: HttpListener) -> None:
+@pytest.mark.parametrize("with_bodies", [2, 1], ids=["half of them send bodies", "all of them do"])
+def test_slow_clients_hold_nobody_up_and_are_cut_off(listener: HttpListener, with_bodies: int) -> None:
     begin = b"POST " + RECORDS.encode() + b" HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     slow = []
     for number in range(LIMITS.connections):
         client = socket.create_connection(("127.0.0.1", listener.port), timeout=10)
-        client.sendall(begin if number % 2 else begin + b"content-length: 100\r\n\r\n{")
+        client.sendall(begin if number % with_bodies else begin + b"content-length: 100\r\n\r\n{")
         slow.append(client)
+    time.sleep(0.3)  # until the server has read all of it
     began = time.monotonic()
     assert get(listener)[0] == 200
     assert time.monotonic() - began < 1.5
@@ -88,6 +90,27 @@ def test_slow_clients_hold_nobody_up_and_are_cut_off(listener: HttpListener) -> 
             assert client.recv(1) == b""
         client.close()
     assert time.monotonic() - began < 8
+
+
+def test_clients_that_send_many_requests_and_read_no_answer_are_cut_off(listener: HttpListener) -> None:
+    asked = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
+    with ExitStack() as opened:
+        deaf = [opened.enter_context(closing(socket.socket())) for _ in range(MAX_REQUESTS)]
+        for client in deaf:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect(("127.0.0.1", listener.port))
+            client.sendall(asked * EACH)
+        time.sleep(1)
+        assert get(listener)[0] == 200
+        time.sleep(LIMITS.longest)
+        for client in deaf:
+            client.settimeout(5)
+            got = 0
+            with suppress(ConnectionResetError):
+                while part := client.recv(1 << 20):
+                    got += part.count(b"HTTP/1.1 200")
+            assert got < EACH
+    assert get(listener)[0] == 200
 
 
 def test_more_requests_than_are_taken_at_a_time_are_told_to_come_back(

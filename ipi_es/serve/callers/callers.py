@@ -140,9 +140,11 @@ class Callers:
         mark = hashlib.blake2b(who.encode(), key=self._key, digest_size=32).digest()
         now = self._clock()
         with self._lock:
-            until, known = self._known.get(mark, (now, None))
-        if known is not None and now < until:
-            return known
+            for each in [each for each, (until, _) in self._known.items() if until <= now]:
+                del self._known[each]  # with the credentials that it holds
+            known = self._known.get(mark)
+        if known is not None:
+            return known[1]
         made = connect()
         with self._lock:
             self._known[mark] = now + LIFE, made

@@ -52,8 +52,7 @@ class Sessions:
         """Begin a session with the value of an Authorization header; return the cookie's value."""
         token, now = new_token(), self._clock()
         with self._lock:
-            for each in [each for each, session in self._open.items() if session.ended(now)]:
-                del self._open[each]
+            self._forget_ended(now)
             while len(self._open) >= MOST:
                 del self._open[next(iter(self._open))]
             self._open[token] = _Session(authorization, now, now)
@@ -71,8 +70,9 @@ class Sessions:
         """
         now = self._clock()
         with self._lock:
+            self._forget_ended(now)
             session = self._open.pop(token, None)
-            if session is None or session.ended(now):
+            if session is None:
                 return None
             self._open[token] = replace(session, used=now) if in_use else session
             return session.authorization
@@ -81,6 +81,10 @@ class Sessions:
         """End a session."""
         with self._lock:
             self._open.pop(token, None)
+
+    def _forget_ended(self, now: int) -> None:
+        for each in [each for each, session in self._open.items() if session.ended(now)]:
+            del self._open[each]
 
     def __contains__(self, token: str) -> bool:
         """Return whether a session has this cookie."""

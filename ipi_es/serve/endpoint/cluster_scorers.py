@@ -1,15 +1,17 @@
-"""Scorers of the cluster's jobs: each request reads the job's state with its caller's rights."""
+"""Scorers of the cluster's jobs: each request reads the job's state, and its snapshot's entry, as its caller may."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.requests import Request
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
+from ipi_es.errors import SnapshotError
 from ipi_es.serve.endpoint.live_scorer import LiveScorer, unknown
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.pairs.pair_scorer import PairScorer
@@ -31,9 +33,10 @@ class ClusterScorers:
         self._adding = threading.Lock()
 
     def scorer(self, name: str | None, request: Request) -> PairScorer:
-        """Return the scorer of a job, None: of the only one, if the request's caller may read the job's state.
+        """Return the scorer of a job, None: of the only one, if the request's caller may read its state and snapshots.
 
-        Raises EndpointUnknown where there is no such job, SnapshotMissing where it isn't trained, ClusterError.
+        The caller's rights are asked for each time: who may not read them gets PermissionDenied. Raises EndpointUnknown
+        where there is no such job, SnapshotMissing where it isn't trained, ClusterError.
         """
         cluster = self._connect(_without_signature(request))
         if name is None and len(self._jobs) != 1:
@@ -43,6 +46,8 @@ class ClusterScorers:
             raise unknown(f"no job {name} is configured here")
         work = JobResources(cluster, job, snapshots=self._snapshots)
         which = in_use(work)
+        with suppress(SnapshotError):  # one that isn't there leaves the one before in use
+            work.stores.blobs.info(job.job_id, which.history.base)
         with self._adding:
             live = self._live.setdefault(job.job_id, LiveScorer(job.job_id))
         return live.newest(which, lambda: load_in_use(work, which))

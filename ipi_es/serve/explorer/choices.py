@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_network
+from urllib.parse import quote
 
 from ipi_es.addresses import canonical, packed
 from ipi_es.config.job_config import Job
@@ -11,6 +12,7 @@ from ipi_es.errors import UsageError
 from ipi_es.results.reading.incident_grouping import network_of_address
 from ipi_es.results.reading.incident_list import STATES, Answered, IncidentFilter
 from ipi_es.scoring.probability import Severity
+from ipi_es.serve.explorer.links import LONGEST_NAME
 from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.worker.typed_names import named_entity
 
@@ -46,6 +48,8 @@ def search_of(visit: Visit) -> Search | None:
     text = visit.parameters.get("search", "").strip()
     if not text:
         return None
+    if len(quote(text)) > LONGEST_NAME:
+        raise UsageError(f"a search takes at most {LONGEST_NAME:,} characters", hint="write * for a part of the name")
     job = visit.folded_job()
     address = packed(text, job.datafeed_config.translators)
     if address is not None:

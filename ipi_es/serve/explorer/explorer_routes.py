@@ -25,6 +25,7 @@ from ipi_es.serve.explorer.views.login_page import LoginPages
 from ipi_es.serve.explorer.views.name_pages import address_page, entity_page
 from ipi_es.serve.explorer.views.results_page import results_page
 from ipi_es.serve.explorer.visit import Visit
+from ipi_es.serve.reading_rights import require_reading
 
 if TYPE_CHECKING:
     from ipi_es.serve.services import Services
@@ -97,6 +98,7 @@ class Site:
                 self.csrf.require(cookie, form.get("csrf", ""))
                 require_same_origin(request)
             caller = self._services.callers.of(request)
+            require_reading(caller.cluster)
             known = cookie or new_token()
             visit = Visit(
                 self._services,

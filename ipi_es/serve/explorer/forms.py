@@ -44,7 +44,8 @@ def error_page(request: Request, error: IpiEsError) -> Response:
     """Return the page, or the redirection to the login, for an error."""
     links = Links(request.scope.get("root_path", ""))
     if isinstance(error, AuthenticationFailed) and request.method == "GET":
-        then = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        path = bytes(request.scope["raw_path"]).decode("latin-1")  # still quoted: names hold “?” and “ü”
+        then = path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(links.login(then), status_code=303)
     status = status_of(error)
     waits = status in (503, 504)

@@ -26,6 +26,9 @@ ROWS = 5
 PAIRS = 20
 """Addresses of an entity, or entities of an address, that its own page shows as lanes: the worst."""
 
+KEPT = ("start", "end", "search", "severity", "answered", "entities", "addresses")
+"""Parameters of a job's page that its links keep; others have no meaning, and may be of any length."""
+
 SHOWN_FROM = 1.0
 """Influencers with lower scores are stored for look-ups and not shown."""
 
@@ -184,5 +187,5 @@ def row_of(
 
 def here(visit: Visit, **changes: Any) -> str:
     """Return the address of the job's page with some parameters changed; another page of lanes is kept unless asked."""
-    kept = {name: value for name, value in visit.parameters.items() if name != "page"}
+    kept = {name: visit.parameters.get(name) for name in KEPT}
     return visit.links.job(visit.job.job_id, **{**kept, **changes})

@@ -113,8 +113,9 @@ class Visit:
         """
         text = self.parameters.get(name, "").strip() or "1"
         last = DEEPEST // size
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= last):
-            raise UsageError(f"“{text}” is no number of a page", hint=f"pages are 1 to {last:,}; choose a shorter time")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 9 and 1 <= int(text) <= last):
+            hint = f"pages are 1 to {last:,}; choose a shorter time"
+            raise UsageError(f"“{text[:100]}” is no number of a page", hint=hint)
         return int(text)
 
     def range(self, newest: int | None, length: int) -> TimeRange:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl
 
+import orjson
 from starlette.requests import Request
 
 from ipi_es.config.files.nearest import nearest
@@ -92,18 +92,14 @@ def _body(request: Request, query: Mapping[str, str]) -> dict[str, Any] | None:
             kind="media_type_header_exception",
         )
     try:
-        body = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
+        body = orjson.loads(text)  # which refuses what is no text in UTF-8, and what is nested too deeply
+    except orjson.JSONDecodeError:
         raise RequestInvalid(
             "Failed to parse content to map", hint="send a JSON object, in UTF-8", kind="x_content_parse_exception"
         ) from None
     if not isinstance(body, dict):
         raise RequestInvalid("the body is no object", hint="send a JSON object", kind="x_content_parse_exception")
     return body
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are no JSON
 
 
 def _unknown(message: str, name: str, known: Any, kind: str = "illegal_argument_exception") -> NoReturn:

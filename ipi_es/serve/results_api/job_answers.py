@@ -12,8 +12,9 @@ from ipi_es.errors import NotFound, RequestInvalid
 from ipi_es.results.reading.queries import ResultFilter, results_query
 from ipi_es.results.words import ALIAS
 from ipi_es.serve.callers.caller import Caller
+from ipi_es.serve.reading_rights import require_reading
 from ipi_es.serve.results_api.arguments import Arguments
-from ipi_es.serve.results_api.named_jobs import matching_jobs, one_job, require_reading
+from ipi_es.serve.results_api.named_jobs import matching_jobs, one_job
 from ipi_es.serve.services import Services
 from ipi_es.state.blobs import BlobStore
 from ipi_es.state.calendar_store import CALENDARS_INDEX, CalendarStore, StoredEvent

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from fnmatch import fnmatchcase
 
-from ipi_es.cluster.port import Cluster
 from ipi_es.config.files.nearest import nearest
 from ipi_es.config.job_config import Job
-from ipi_es.errors import NotFound, PermissionDenied, RequestInvalid
-from ipi_es.results.words import ALIAS
+from ipi_es.errors import RequestInvalid
 from ipi_es.serve.results_api.arguments import Arguments
 
 ALL = ("_all", "*", "")
@@ -52,21 +49,6 @@ def no_such_job(jobs: Mapping[str, Job], job_id: str) -> RequestInvalid:
         status=404,
         kind="resource_not_found_exception",
     )
-
-
-def require_reading(cluster: Cluster, index: str = ALIAS) -> None:
-    """Raise PermissionDenied where the caller may not read an index of ipi-es, by default the results.
-
-    A search shows that only on OpenSearch: Elasticsearch leaves out what may not be read.
-    """
-    if cluster.lacking((), {index: ("read",)}):
-        raise PermissionDenied(
-            f"these credentials may not read {index}",
-            hint="give the user the role ipi-es-analyst, or ipi-es-writer for snapshots",
-            status=403,
-        )
-    with suppress(NotFound):
-        cluster.count(index, {"match_none": {}})
 
 
 def _may_be_none(arguments: Arguments) -> bool:

@@ -13,8 +13,9 @@ from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.result_pages import page_order, read_page, records_of_buckets
 from ipi_es.results.words import ResultKind
 from ipi_es.serve.callers.caller import Caller
+from ipi_es.serve.reading_rights import require_reading
 from ipi_es.serve.results_api.arguments import Arguments
-from ipi_es.serve.results_api.named_jobs import matching_jobs, one_job, require_reading
+from ipi_es.serve.results_api.named_jobs import matching_jobs, one_job
 from ipi_es.serve.services import Services
 from ipi_es.times import iso
 

@@ -116,7 +116,7 @@ if (live) {
     try {
       const answer = await fetch(live.dataset.live, { credentials: "same-origin", headers: { accept: "application/json" } });
       const ended = answer.redirected && { text: "Your session ended", count: 0 };
-      const found = ended || (answer.ok ? await answer.json() : { text: "The cluster doesn't answer", count: 0 });
+      const found = ended || (answer.ok ? await answer.json() : { text: `New findings aren't counted (status ${answer.status})`, count: 0 });
       if (found.text === said) return;
       said = found.text;
       const url = new URL(location.href);

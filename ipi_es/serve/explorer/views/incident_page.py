@@ -22,6 +22,8 @@ from ipi_es.serve.explorer.result_entries import AROUND, entries_of
 from ipi_es.serve.explorer.stored_incident import stored_incident
 from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
 from ipi_es.serve.explorer.visit import Visit
+from ipi_es.serve.reading_rights import require_reading
+from ipi_es.state.verdict_store import VERDICTS_INDEX
 from ipi_es.times import from_ms
 from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 from ipi_es.worker.verdicts.known_verdicts import network_of
@@ -102,6 +104,7 @@ def _answers(visit: Visit, incident: Incident | None) -> tuple[list[GivenAnswer]
     if incident is None:
         return [], None
     try:
+        require_reading(visit.cluster, VERDICTS_INDEX)
         known = JobVerdicts(visit.cluster, visit.folded_job(), visit.now).in_force()
     except PermissionDenied:
         return [], "You may not read verdicts: whether this was answered isn't known here."

@@ -13,7 +13,8 @@ from ipi_es.results.reading.incident_list import IncidentPage, open_ones
 from ipi_es.results.reading.result_reader import ResultReader
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.visit import Visit
-from ipi_es.state.job_state import JobState, StateStore
+from ipi_es.serve.reading_rights import require_reading
+from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_status import JobStatus, JobStatusReader
 from ipi_es.worker.results_there import incidents_note
@@ -41,6 +42,7 @@ def jobs_page(visit: Visit) -> Response:
     """Return the page."""
     states: dict[str, JobState] | None
     try:
+        require_reading(visit.cluster, STATE_INDEX)
         states = {each.job_id: each for each in StateStore(visit.cluster).all()}
     except PermissionDenied:
         states = None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
+from collections.abc import Callable
 
 from ipi_es.ipinsights.history.history import History
+from ipi_es.state.blobs import BlobStore
 from ipi_es.state.job_state import untrained
 from ipi_es.worker.history.history_keeper import HistoryId, load_history
 from ipi_es.worker.job_resources import JobResources
@@ -16,8 +19,10 @@ MOST = 4
 class Histories:
     """The histories that were used last."""
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[BlobStore, str, HistoryId], History] = load_history) -> None:
+        self._load = load
         self._lock = threading.Lock()
+        self._loading: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by job
         self._known: dict[tuple[str, str], History] = {}  # in the order of their last use
 
     def of(self, resources: JobResources) -> History:
@@ -33,9 +38,14 @@ class Histories:
         wanted = HistoryId.parse(state.history_id)
         blobs.info(job_id, wanted.base)
         key = job_id, state.history_id
-        with self._lock:  # two who ask at once read it once
-            found = self._known.pop(key, None) or load_history(blobs, job_id, wanted)
-            self._known[key] = found
-            while len(self._known) > MOST:
-                del self._known[next(iter(self._known))]
+        with self._lock:
+            loading = self._loading[job_id]
+        with loading:  # two who ask at once read it once, and hold up nobody who asks for another job
+            with self._lock:
+                found = self._known.pop(key, None)
+            found = found or self._load(blobs, job_id, wanted)
+            with self._lock:
+                self._known[key] = found
+                while len(self._known) > MOST:
+                    del self._known[next(iter(self._known))]
         return found

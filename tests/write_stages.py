@@ -33,6 +33,7 @@ from ipi_es.worker.entity.erasure import erase
 from ipi_es.worker.entity.rules import rules_naming
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
+from ipi_es.worker.rule_making import add_rules
 from ipi_es.worker.training.revert import plan_revert, revert
 from ipi_es.worker.upkeep.removal import DELETING, Removal
 from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
@@ -260,6 +261,12 @@ def taken_back(cluster: MemoryCluster, _: Worker) -> None:
         JobVerdicts(cluster, JOB, LATER).revoke([("person01", "192.0.2.0/24")], "me")
 
 
+def undone(cluster: MemoryCluster, _: Worker) -> None:
+    """Just the verdict that was given is undone; nothing is in force any more where the kill came after that."""
+    verdicts = JobVerdicts(cluster, JOB, LATER)
+    verdicts.take_back([each for each in verdicts.all().verdicts if each.in_force], "me")
+
+
 def confirmed_amid_a_deletion(cluster: MemoryCluster, _: Worker) -> None:
     """A verdict is written while another process takes the job to delete it, which it then does."""
     before, written = cluster.before, False
@@ -282,7 +289,7 @@ def rule_added(cluster: MemoryCluster, _: Worker | None = None) -> None:
     """A person's rule; said to be there already, where the kill came after that."""
     allow = check_rule({"id": "office", "cidr": "198.51.100.0/24"})
     with suppress(UsageError):
-        RuleStore(cluster).add_rule(StoredRule(allow, "ours", "me", LATER, LATER))
+        add_rules(RuleStore(cluster), [StoredRule(allow, "ours", "me", LATER, LATER)], [JOB], LATER)
 
 
 def with_rule(cluster: MemoryCluster) -> None:
@@ -358,6 +365,7 @@ STAGES = (
     Stage("a verdict", ticked(54), confirmed),
     Stage("a verdict that is taken back", with_verdict, taken_back),
     Stage("an earlier version's verdict that is taken back", with_an_earlier_verdict, taken_back),
+    Stage("a verdict that is undone", with_verdict, undone),
     Stage("marks of a verdict", with_verdict_on_a_record, tick(54)),
     Stage("a verdict amid a deletion", with_verdict, confirmed_amid_a_deletion),
     Stage("a rule", ticked(54), rule_added),

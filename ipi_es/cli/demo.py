@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -197,10 +198,10 @@ def further(outcome: DemoOutcome, url: str | None) -> None:
     seconds = ", ".join(f"{name} {took:.0f} s" for name, took in outcome.seconds.items())
     click.echo(f"\n{outcome.counts['events']:,} events in {outcome.counts['bucket']} buckets ({seconds}).")
     if url is None:
-        click.echo("The server is gone again. To look further: ipi-es demo --keep")
+        click.echo(f"The server is gone again. To look further: {program()} demo --keep")
         return
     config = write_files(url)
-    command = f"ipi-es --config {config}"
+    command = f"{program()} --config {config}"
     worst = outcome.worst["record"][0].source if outcome.worst["record"] else None
     click.echo("The server stays up. To look further:")
     click.echo(f"  {command} serve       in a browser, at http://127.0.0.1:9275: look at findings, and answer them")
@@ -208,7 +209,13 @@ def further(outcome: DemoOutcome, url: str | None) -> None:
     click.echo(f"  {command} results records demo --min-score 50")
     if worst is not None:
         click.echo(f"  {command} explain demo {worst['partition_field_value']} {worst['by_field_value']}")
-    click.echo("  ipi-es node stop                          ends it; its data stay for `ipi-es node start --keep`")
+    click.echo(f"  {program()} node stop       ends it; its data stay for `{program()} node start --keep`")
+
+
+def program() -> str:
+    """Return how `ipi-es` is called here: the virtual environment that run.py makes isn't on PATH."""
+    beside = Path(sys.executable).with_name("ipi-es")
+    return "ipi-es" if shutil.which("ipi-es") or not beside.exists() else str(beside)
 
 
 def write_report(cluster: Cluster, outcome: DemoOutcome, path: Path | None) -> Path:

@@ -12,12 +12,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from ipi_es.errors import IpiEsError
+from ipi_es.errors import IpiEsError, NotFound
 from ipi_es.serve import request_metrics
 from ipi_es.serve.endpoint import routes as endpoint
 from ipi_es.serve.endpoint.cluster_scorers import ClusterScorers
 from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
 from ipi_es.serve.explorer import explorer_routes
+from ipi_es.serve.explorer.forms import error_page
 from ipi_es.serve.problems import error_answer, problem, status_of
 from ipi_es.serve.request_limits import MAX_BODY, RequestLimits
 from ipi_es.serve.request_metrics import RequestMetrics
@@ -51,7 +52,7 @@ def application(services: Services) -> ASGIApp:
         *results_routes.routes(services),
         *explorer_routes.routes(services),
     ]
-    return _application(rooms, readiness, PRODUCT if services.product_header else {})
+    return _application(rooms, readiness, PRODUCT if services.product_header else {}, _refused_with_page)
 
 
 def endpoint_application(scorers: DirectoryScorers, *, strict: bool) -> ASGIApp:
@@ -60,16 +61,19 @@ def endpoint_application(scorers: DirectoryScorers, *, strict: bool) -> ASGIApp:
     def readiness() -> dict[str, Any]:
         return {"ready": True, "reasons": [], "snapshots": scorers.in_use, "warnings": scorers.troubles}
 
-    return _application(endpoint.routes(scorers, strict=strict), readiness, {})
+    return _application(endpoint.routes(scorers, strict=strict), readiness, {}, _refused)
 
 
 def _application(
-    rooms: list[BaseRoute], readiness: Callable[[], dict[str, Any]], further: Mapping[str, str]
+    rooms: list[BaseRoute],
+    readiness: Callable[[], dict[str, Any]],
+    further: Mapping[str, str],
+    refused: Callable[[Request, Exception], Response],
 ) -> ASGIApp:
     metrics = RequestMetrics()
     app = Starlette(
         routes=[*request_metrics.routes(metrics, readiness), *rooms],
-        exception_handlers={IpiEsError: _failed, HTTPException: _refused, Exception: _broken},
+        exception_handlers={IpiEsError: _failed, HTTPException: refused, Exception: _broken},
     )
     app.router.redirect_slashes = False
     limited = RequestLimits(app, lambda path: endpoint.max_body(path) or MAX_BODY)
@@ -88,6 +92,14 @@ def _refused(request: Request, error: Exception) -> Response:
     reasons = {404: f"there is nothing at [{path}]", 405: f"the method {request.method} is not offered at [{path}]"}
     reason = reasons.get(error.status_code, error.detail)
     return problem(error.status_code, "illegal_argument_exception", reason, dict(error.headers or {}))
+
+
+def _refused_with_page(request: Request, error: Exception) -> Response:
+    """Answer a browser with a page: a person mistyped an address."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404 and "text/html" in request.headers.get("accept", ""):
+        return error_page(request, NotFound("there is nothing at this address", hint="begin at the list of jobs"))
+    return _refused(request, error)
 
 
 def _broken(_: Request, __: Exception) -> Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ipi_es.cli.demo import further, show
+from ipi_es.cli.demo import further, program, show
 from ipi_es.config.files.loading import check_job
 from ipi_es.demo.company import simulate
 from ipi_es.demo.demo_run import END, JOB, DemoOutcome
@@ -62,4 +63,16 @@ def test_a_kept_demo_says_that_its_data_stay_when_the_server_stops(
     lines = capsys.readouterr().out.splitlines()
     assert any(" serve " in each and "http://127.0.0.1:9275" in each for each in lines)
     (line,) = (each for each in lines if "node stop" in each)
-    assert line.endswith("ends it; its data stay for `ipi-es node start --keep`")
+    assert re.search(r"ends it; its data stay for `(\S*/)?ipi-es node start --keep`$", line)
+
+
+def test_the_printed_commands_can_be_run_where_they_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run.py's virtual environment isn't on PATH."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Path(program()) == Path(sys.executable).with_name("ipi-es")
+    script = tmp_path / "ipi-es"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert program() == "ipi-es"

@@ -353,3 +353,10 @@ def test_a_history_that_is_in_memory_is_not_shown_to_who_may_not_read_it(client:
     said = text_of(ours.get(path).text)
     assert "isn't known here: no right to read the snapshots" in said
     assert "As learned up to" not in said
+
+
+def test_an_address_without_a_page_is_said_in_the_form_that_the_caller_reads(client: TestClient) -> None:
+    page = client.get("/nowhere", headers={"accept": "text/html,*/*"})
+    assert (page.status_code, "there is nothing at this address" in text_of(page.text)) == (404, True)
+    assert '<a href="/"' in page.text
+    assert client.get("/nowhere").json()["status"] == 404

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from ipi_es.evaluation.trial import Trial
 
 WEIGHTS = {"address": 0.6, "operator": 0.3, "country": 0.1}
-"""Weights of the interpolation, those that Wiefling, Jørgensen, Thunem and Lo Iacono (2022) use for this score."""
+"""Weights of the interpolation: ``feature_weightings`` of the address in https://github.com/das-group/rba-algorithm
+(``rba-algorithm.ipynb``, commit 28fec46), the code of Wiefling, Jørgensen, Thunem and Lo Iacono: "Pump Up Password
+Security!" (ACM TOPS, 2022, https://doi.org/10.1145/3546069); set there for their own data set. Freeman et al. published
+no code. That code divides the weighted sum of p(h) by the weighted sum of p(h | u), where :func:`log_ratio` takes the
+weighted mean of the ratios, and it smooths differently; it also has the user agent and the user's number of log-ins."""
 UNSEEN_EVENTS = 1.0
 """Events added to a value's count and to the total, so that an unseen value has a probability (add-one smoothing)."""
 

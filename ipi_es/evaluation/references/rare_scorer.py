@@ -2,7 +2,13 @@
 
 The buckets are days. An entity's addresses are the categories of a multinomial distribution, estimated by the number of
 days on which each was used; the probability is that of an address at most as frequent as the one in question, whose
-present day counts. Elastic's ageing of counts is left out.
+present day counts.
+
+Left out are three things that Elastic's open code (https://github.com/elastic/ml-cpp, ``lib/model/CEventRateModel.cc``)
+or documentation has. The code ages all counts of a partition once after each bucket that has data; this makes an
+address that was not used for long less probable beside newer ones, but a new one has no count to age. The
+documentation recommends buckets of less than an hour. The code joins the probability with those of the detector's other
+features.
 """
 
 from __future__ import annotations

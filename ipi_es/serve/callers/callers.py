@@ -20,6 +20,7 @@ from starlette.requests import Request
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import AuthenticationFailed, ClusterError, PermissionDenied, UsageError
 from ipi_es.serve.callers.caller import ANONYMOUS, Caller
+from ipi_es.serve.callers.connecting import public
 from ipi_es.serve.callers.login_throttle import LoginThrottle
 from ipi_es.serve.callers.trusted_proxies import STATE, is_user_name
 
@@ -104,14 +105,18 @@ class Callers:
         def connect() -> Caller:
             try:
                 cluster = self._bind(authorization)
-            except (AuthenticationFailed, PermissionDenied) as error:  # nothing that the caller could send would help
-                raise _own_refused(error) from error
+            except ClusterError as error:  # nothing that the caller could send would help
+                raise public(error) from error
             try:
                 return Caller(cluster.user_name() or ANONYMOUS, cluster)
             except AuthenticationFailed as error:
                 raise AuthenticationFailed(
                     "the cluster requires credentials, or others", hint=SEND, status=401
                 ) from error
+            except PermissionDenied:
+                raise  # the caller is known, and may read what the cluster says
+            except ClusterError as error:
+                raise public(error) from error
 
         return self._kept(f"header {authorization or ''}", connect)
 
@@ -134,7 +139,7 @@ class Callers:
                 cluster = act_as(user)
                 name = cluster.user_name()
             except AuthenticationFailed as error:
-                raise _own_refused(error) from error
+                raise public(error) from error
             except PermissionDenied as error:
                 raise PermissionDenied(
                     f"the cluster doesn't let this server act for {user}: {error.message}", hint=GRANT, status=403
@@ -181,10 +186,6 @@ class Callers:
                 hint=OPEN_HINT,
                 status=403,
             )
-
-
-def _own_refused(error: ClusterError) -> ClusterError:
-    return ClusterError(f"the cluster refuses the server's own credentials: {error.message}", hint=error.hint)
 
 
 def _authorization(request: Request) -> str | None:

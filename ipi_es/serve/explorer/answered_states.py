@@ -35,6 +35,12 @@ class AnsweredStates:
         """Return the word for a choice of findings."""
         return answered if self.note is None else MARKED[answered]
 
+    def findings(self, answered: Answered, noun: str = "finding") -> str:
+        """Name the chosen findings, such as “open finding”."""
+        if answered == "all":
+            return noun
+        return f"{answered} {noun}" if self.note is None else f"{noun} {MARKED[answered]}"
+
 
 def unreadable(visit: Visit) -> str | None:
     """Return why the caller can't know what was answered; None: it can."""

@@ -106,7 +106,7 @@ def job_page(visit: Visit) -> Response:
         levels=list(LEVELS),
         answered=answered_of(visit),
         answers=[(each, states.word(each)) for each in STATES],
-        answered_word=states.word(answered_of(visit)),
+        states=states,
         presets=_presets(visit, time, newest),
         moves=_moves(visit, time),
         all_time=here(visit, search=None, severity=None, answered=None, **span(0, max(visit.now, time.end))),

@@ -49,14 +49,8 @@ def jobs_page(visit: Visit) -> Response:
     note = unreadable(visit)
     entries = [_entry(visit, job, states, readable=note is None) for _, job in sorted(visit.services.jobs.items())]
     entries.sort(key=lambda each: (-(each.worst or 0.0), each.job.job_id))
-    return page(
-        visit,
-        "jobs.html",
-        entries=entries,
-        states_readable=states is not None,
-        note=note,
-        word=AnsweredStates(note=note).word("open"),
-    )
+    answers = AnsweredStates(note=note)
+    return page(visit, "jobs.html", entries=entries, states_readable=states is not None, answers=answers)
 
 
 def _entry(visit: Visit, job: Job, states: dict[str, JobState] | None, *, readable: bool) -> JobEntry:

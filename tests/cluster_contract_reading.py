@@ -9,6 +9,7 @@ from cluster_contract_events import DAY, EVENTS, IP, MINUTE, STRICT, USER, event
 
 from ipi_es.cluster.port import Cluster, Document, Put
 from ipi_es.errors import Conflict, NotFound, RequestRejected
+from ipi_es.results.reading.queries import matching
 
 
 class Searching:
@@ -55,6 +56,11 @@ class Searching:
         assert found(cluster, name, {"term": {"source.ip": "10.0.0.0/8"}}) == ["0"]
         assert found(cluster, name, {"term": {"source.ip": "2001:db8::1"}}) == ["1"]
         assert found(cluster, name, {"exists": {"field": "source.ip"}}) == ["0", "1"]
+
+    def test_only_the_star_of_a_pattern_stands_for_other_text(self, cluster: Cluster, name: str) -> None:
+        fill(cluster, name, *(event(0, user) for user in ("a?b", "axb", "a\\b", "a[x]b", "a*b")))
+        for pattern, ids in (("a?*", ["0"]), ("a\\*", ["2"]), ("*[x]*", ["3"]), ("a*b", ["0", "1", "2", "3", "4"])):
+            assert found(cluster, name, matching("user.name", pattern)) == ids, pattern
 
     def test_a_phrase_is_found_in_text_whatever_its_case(self, cluster: Cluster, name: str) -> None:
         fill(cluster, name, event(0, message="sshd[1]: Failed password"), event(1, message="password failed"))

@@ -19,6 +19,9 @@ LOCKS = {
     "requirements-scorer.lock": ("--extra", "notify", "--extra", "aws", "--extra", "pseudonyms"),
 }
 """Lock → what is in it besides the dependencies. The last two are those of the images."""
+CLIENTS = "requirements-clients.lock"
+NEWER_CLIENT = "elasticsearch[async]>=9,<10"
+"""A further version of Elastic's client, which a test installs beside the one that the package uses."""
 OPTIONS = ("--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
 
 
@@ -28,8 +31,15 @@ def main() -> None:
         same = () if lock == DEV else ("--constraint", DEV)
         command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS, *same, *extras, *sys.argv[1:], "-o", lock]
         subprocess.run(command, cwd=ROOT, check=True)
-        lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
-        print(f"{lock}: {sum('==' in line and not line.startswith(' ') for line in lines)} packages")
+        _report(lock)
+    command = ["uv", "pip", "compile", "-", *OPTIONS, *sys.argv[1:], "-o", CLIENTS]
+    subprocess.run(command, cwd=ROOT, check=True, input=NEWER_CLIENT, text=True)
+    _report(CLIENTS)
+
+
+def _report(lock: str) -> None:
+    lines = (ROOT / lock).read_text(encoding="utf-8").splitlines()
+    print(f"{lock}: {sum('==' in line and not line.startswith(' ') for line in lines)} packages")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,15 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from ipi_es.errors import IpiEsError, NotFound
+from ipi_es.errors import ClusterError, IpiEsError, NotFound, UsageError
 from ipi_es.serve import request_metrics
+from ipi_es.serve.callers.connecting import failure_of
 from ipi_es.serve.endpoint import routes as endpoint
 from ipi_es.serve.endpoint.cluster_scorers import ClusterScorers
 from ipi_es.serve.endpoint.directory_scorers import DirectoryScorers
 from ipi_es.serve.explorer import explorer_routes
 from ipi_es.serve.explorer.forms import error_page
-from ipi_es.serve.problems import error_answer, problem, status_of
+from ipi_es.serve.problems import error_answer, problem
 from ipi_es.serve.request_limits import MAX_BODY, RequestLimits
 from ipi_es.serve.request_metrics import RequestMetrics
 from ipi_es.serve.response_headers import ResponseHeaders
@@ -39,8 +40,12 @@ def application(services: Services) -> ASGIApp:
     def readiness() -> dict[str, Any]:
         try:
             services.callers.check()
-        except IpiEsError as error:
-            reasons = [{"reason": type(error).__name__, "status": status_of(error), "text": error.message}]
+        except UsageError as error:  # of this server's settings, in words of its own
+            reasons = [{"reason": "open", "text": error.message}]
+        except ClusterError as error:
+            cause = error.__cause__
+            failure = failure_of(cause if isinstance(cause, ClusterError) else error)
+            reasons = [{"reason": failure.kind, "text": failure.text}]
         else:
             reasons = []
         old = len(scorers.troubles)  # no job is named to callers without credentials

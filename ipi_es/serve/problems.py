@@ -67,7 +67,7 @@ def problem(
         for challenge in CHALLENGES:
             answer.headers.append("www-authenticate", challenge)
     if status in (429, 503):
-        answer.headers["retry-after"] = str(RETRY_AFTER)
+        answer.headers.setdefault("retry-after", str(RETRY_AFTER))
     return answer
 
 

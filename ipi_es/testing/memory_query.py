@@ -6,7 +6,6 @@ import ipaddress
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from ipi_es.errors import RequestRejected
@@ -20,6 +19,7 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": operator.le,
 }
 Matcher: TypeAlias = Callable[[StoredDocument], bool]
+_WILDCARD = re.compile(r"\\.|.", re.DOTALL)
 _WORD = re.compile(r"\w+")
 
 
@@ -168,7 +168,14 @@ def _prefix(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
 def _wildcard(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, value = _only(body, "wildcard")
     pattern = value["value"] if isinstance(value, Mapping) else value
-    return lambda stored: any(fnmatchcase(str(each), pattern) for each in index.values(stored, name))
+    matches = re.compile(_WILDCARD.sub(_as_regexp, pattern), re.DOTALL).fullmatch
+    return lambda stored: any(matches(str(each)) is not None for each in index.values(stored, name))
+
+
+def _as_regexp(part: re.Match[str]) -> str:
+    """Return a part of a wildcard pattern as a regular expression: as in Lucene, a backslash quotes what follows."""
+    text = part[0]
+    return {"*": ".*", "?": "."}.get(text) or re.escape(text[1:] if len(text) > 1 else text)
 
 
 def _match_phrase(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:

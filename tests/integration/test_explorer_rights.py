@@ -83,7 +83,7 @@ def test_who_may_only_read_results_sees_them_and_cannot_answer(client: TestClien
     incident = incident_links(client.get(where).text)[0]
     shown = client.get(incident)
     assert shown.status_code == 200, text_of(shown.text)
-    assert "You may not read verdicts" in text_of(shown.text)
+    assert "Whether findings were answered since they were stored can't be read" in text_of(shown.text)
     before = VerdictStore(bench.cluster, bench.job.job_id).all().verdicts
     for what, fields in (("verdict", {"word": "safe"}), ("revoke", {})):
         refused = answer(client, incident, what, **fields)

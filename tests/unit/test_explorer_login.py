@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from ipi_es.errors import RequestInvalid
 from ipi_es.serve.callers.csrf import CsrfTokens
-from ipi_es.serve.callers.login_throttle import MOST_OF_ADDRESS, MOST_OF_USER, WITHIN, LoginThrottle
+from ipi_es.serve.callers.login_throttle import MOST_TRIED
 from ipi_es.serve.callers.sessions import IDLE, LONGEST, MOST, Sessions
+from ipi_es.serve.callers.wrong_credentials import WITHIN
 
 LIST = f"/jobs/{JOB.job_id}"
 
@@ -92,12 +93,24 @@ def test_what_can_be_no_credentials_is_refused_unseen(client: TestClient, fields
 
 
 def test_guesses_are_throttled_before_the_cluster_sees_them(client: TestClient) -> None:
-    for _ in range(MOST_OF_USER):
-        sign_in(client, password="wrong")
+    for number in range(MOST_TRIED):
+        sign_in(client, password=f"wrong {number}")
     page = sign_in(client)
     assert page.status_code == 429  # type: ignore[attr-defined]
-    assert "too many logins failed" in page.text  # type: ignore[attr-defined]
+    assert page.headers["retry-after"] == str(WITHIN)  # type: ignore[attr-defined]
+    assert "too many attempts with wrong credentials" in page.text  # type: ignore[attr-defined]
     assert sign_in(client, user="bob").status_code == 303  # type: ignore[attr-defined]
+
+
+def test_a_session_goes_on_while_its_user_is_guessed_at(client: TestClient) -> None:
+    sign_in(client)
+    guesser = TestClient(client.app, base_url=str(client.base_url))
+    statuses = []
+    for number in range(200):
+        guess = "Basic " + base64.b64encode(f"ann:{number}".encode()).decode()
+        statuses.append(guesser.get("/", headers={"authorization": guess}, follow_redirects=False).status_code)
+    assert statuses == [303] * MOST_TRIED + [429] * (200 - MOST_TRIED)
+    assert client.get(LIST).status_code == 200
 
 
 def test_a_login_that_another_page_sends_is_refused(client: TestClient) -> None:
@@ -145,21 +158,6 @@ def test_sessions_have_a_limit_and_the_longest_unused_one_ends_first() -> None:
     assert first in sessions
     assert second not in sessions
     assert "Basic" not in repr(sessions)
-
-
-def test_failures_count_for_a_while_by_user_at_an_address_and_by_address() -> None:
-    throttle = LoginThrottle()
-    for _ in range(MOST_OF_USER):
-        throttle.note_failed("ann", "192.0.2.1", 0)
-    with pytest.raises(RequestInvalid) as error:
-        throttle.require_allowed("ann", "192.0.2.1", 60)
-    assert (error.value.status, error.value.headers) == (429, {"retry-after": str(WITHIN - 60)})
-    throttle.require_allowed("ann", "192.0.2.2", 60)  # she isn't locked out from elsewhere
-    throttle.require_allowed("ann", "192.0.2.1", WITHIN)
-    for number in range(MOST_OF_ADDRESS):
-        throttle.note_failed(f"user-{number}", "192.0.2.9", 0)
-    with pytest.raises(RequestInvalid):
-        throttle.require_allowed("zoe", "192.0.2.9", 1)
 
 
 def test_a_token_is_of_one_cookie_and_one_server() -> None:

@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from serve_parts import client_of, services_of
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from ipi_es.cluster.port import Cluster
-from ipi_es.errors import ClusterUnreachable
+from ipi_es.errors import (
+    AuthenticationFailed,
+    ClusterBusy,
+    ClusterError,
+    ClusterTimeout,
+    ClusterUnreachable,
+    PermissionDenied,
+    TlsError,
+    UnsupportedServer,
+)
 from ipi_es.serve.request_limits import MAX_BODY, MAX_REQUESTS, MOST_OF_ONE, PROBES, SMALL_BODY, RequestLimits
 from ipi_es.testing.memory_cluster import MemoryCluster
+
+SECRET = "https://es.internal:9200"
 
 
 def test_probes_need_no_credentials() -> None:
@@ -23,13 +35,36 @@ def test_probes_need_no_credentials() -> None:
     assert 'ipi_es_http_requests_total{status="200"} 2.0' in client.get("/metrics").text
 
 
-def test_readyz_fails_while_the_cluster_is_away() -> None:
-    def away(_: str | None) -> Cluster:
-        raise ClusterUnreachable("nothing listens at http://es:9200")
+@pytest.mark.parametrize(
+    ("error", "kind", "status"),
+    [
+        (ClusterUnreachable(f"nothing listens at {SECRET}"), "unreachable", 503),
+        (ClusterTimeout(f"{SECRET} doesn't answer"), "timeout", 504),
+        (TlsError(f"{SECRET} has another certificate"), "tls", 503),
+        (AuthenticationFailed(f"{SECRET} refused the credentials", status=401), "unauthorized", 503),
+        (PermissionDenied(f"{SECRET} denies", status=403), "unauthorized", 503),
+        (ClusterBusy(f"{SECRET} is starting"), "busy", 503),
+        (UnsupportedServer(f"at {SECRET} is Elasticsearch 7"), "unsupported", 503),
+        (ClusterError(f"{SECRET} sent nonsense"), "failed", 503),
+    ],
+    ids=lambda each: type(each).__name__ if isinstance(each, ClusterError) else str(each),
+)
+def test_anybody_gets_the_kind_of_a_failure_and_the_log_its_text(
+    error: ClusterError, kind: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_: str | None) -> Cluster:
+        raise error
 
-    answer = client_of(services_of(away)).get("/readyz")
-    assert (answer.status_code, answer.json()["ready"]) == (503, False)
-    assert answer.json()["reasons"][0]["reason"] == "ClusterUnreachable"
+    client = client_of(services_of(fails))
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json()["ready"], ready.json()["reasons"][0]["reason"]) == (503, False, kind)
+    assert SECRET in caplog.text
+    api = client.get("/_ml/anomaly_detectors", headers={"authorization": "Basic YW5uOng="})
+    assert (api.status_code, client.get("/").status_code) == (status, status)
+    others = [client.get(path) for path in ("/", "/_ml/anomaly_detectors", "/ping", "/healthz", "/metrics", "/login")]
+    for answer in (ready, api, client.post("/invocations", content=b"a,192.0.2.1"), *others):
+        assert "es.internal" not in answer.text
+        assert "Elasticsearch 7" not in answer.text
 
 
 def test_an_unknown_path_and_a_wrong_method_are_answered_in_elastics_form() -> None:

@@ -11,7 +11,7 @@ from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import NotFound
 from ipi_es.results.reading.incident_grouping import OPEN
 from ipi_es.results.reading.incidents_there import incidents_query
-from ipi_es.results.reading.queries import Query, any_of
+from ipi_es.results.reading.queries import Query, any_of, matching
 from ipi_es.results.words import ALIAS, INCIDENT_SCORE
 
 Answered: TypeAlias = Literal["open", "unanswered", "closed", "all"]
@@ -114,8 +114,8 @@ def _query(job_id: str, where: IncidentFilter, states: Mapping[str, str]) -> Que
     filters = query["bool"]["filter"]
     filters.append({"range": {INCIDENT_SCORE: {"gte": where.min_score}}})
     if where.entity is not None:
-        kind = "wildcard" if "*" in where.entity else "term"
-        filters.append({kind: {"entities": {"value": where.entity} if kind == "wildcard" else where.entity}})
+        is_pattern = "*" in where.entity
+        filters.append(matching("entities", where.entity) if is_pattern else {"term": {"entities": where.entity}})
     if where.address is not None:
         filters.append(any_of([{"term": {field: where.address}} for field in ("addresses", "networks")]))
     if where.reported_after is not None:

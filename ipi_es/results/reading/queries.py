@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -90,6 +91,11 @@ FINAL: Query = {"term": {"is_interim": False}}
 
 CLOSED: Query = {"terms": {VERDICT: list(CLOSING)}}
 """Selects results that a verdict closed."""
+
+
+def matching(field: str, pattern: str) -> Query:
+    """Return the query for values that ``pattern`` matches, in which only ``*`` has a meaning."""
+    return {"wildcard": {field: {"value": re.sub(r"[\\?]", r"\\\g<0>", pattern)}}}
 
 
 def between(start: int | None, end: int | None) -> list[Query]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.errors import NotFound
-from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, results_query, sort_by
+from ipi_es.results.reading.queries import CLOSED, Query, ResultFilter, matching, results_query, sort_by
 from ipi_es.results.words import ALIAS, SCHEDULED_EVENTS
 
 LEFT_OUT: dict[str, Query] = {
@@ -42,7 +42,7 @@ def read_records(
     chosen = ResultFilter(where.start, where.end, min_score=where.min_score or None, entity=entity, ip=where.ip)
     query = results_query(job_id, ["record"], chosen)
     if pattern is not None:
-        query["bool"]["filter"].append({"wildcard": {"partition_field_value": {"value": pattern}}})
+        query["bool"]["filter"].append(matching("partition_field_value", pattern))
     query["bool"]["must_not"] = [without for name, without in LEFT_OUT.items() if name not in where.shown]
     body = {
         "query": query,

@@ -20,6 +20,8 @@ from starlette.requests import Request
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import AuthenticationFailed, ClusterError, PermissionDenied, UsageError
 from ipi_es.serve.callers.caller import ANONYMOUS, Caller
+from ipi_es.serve.callers.connecting import public
+from ipi_es.serve.callers.login_throttle import LoginThrottle
 from ipi_es.serve.callers.trusted_proxies import STATE, is_user_name
 
 LIFE = 60
@@ -67,6 +69,7 @@ class Callers:
         """
         self._bind, self._clock, self._session, self._act_as = bind, clock, session, act_as
         self._local, self._anonymous = local, anonymous
+        self._throttle = LoginThrottle(clock)
         self._known: OrderedDict[bytes, tuple[int, Caller]] = OrderedDict()
         self._key = os.urandom(32)  # digests of credentials are of no use in another process
         self._lock = threading.Lock()
@@ -74,17 +77,27 @@ class Callers:
     def of(self, request: Request) -> Caller:
         """Return the caller of a request.
 
-        Raises AuthenticationFailed where the cluster requires other credentials, PermissionDenied where a cluster
-        without security is not served to this request, and the errors of connecting.
+        Raises AuthenticationFailed where the cluster requires other credentials, RequestInvalid (429) where too many
+        were wrong, PermissionDenied where a cluster without security is not served to this request, and the errors of
+        connecting.
         """
         user = getattr(request.state, STATE, None)
         if user is not None:
             return self.acting_as(user)
-        caller = self.under(_authorization(request) or self._session(request))
+        given = _authorization(request)
+        caller = self.under(self._session(request)) if given is None else self.with_header(given, request)
         if caller.name == ANONYMOUS and not self._anonymous:
             self._require_local()
             _require_plain_host(request)
         return caller
+
+    def with_header(self, authorization: str, request: Request) -> Caller:
+        """Return the caller with the value of an Authorization header that came with a request. Raises as :meth:`of`.
+
+        Unlike that of a session it may be a guess, and is counted where it is wrong.
+        """
+        with self._throttle.attempt(authorization, request.client.host if request.client else ""):
+            return self.under(authorization)
 
     def under(self, authorization: str | None) -> Caller:
         """Return the caller with this Authorization header, None: without one. Raises as :meth:`of`."""
@@ -92,14 +105,18 @@ class Callers:
         def connect() -> Caller:
             try:
                 cluster = self._bind(authorization)
-            except (AuthenticationFailed, PermissionDenied) as error:  # nothing that the caller could send would help
-                raise _own_refused(error) from error
+            except ClusterError as error:  # nothing that the caller could send would help
+                raise public(error) from error
             try:
                 return Caller(cluster.user_name() or ANONYMOUS, cluster)
             except AuthenticationFailed as error:
                 raise AuthenticationFailed(
                     "the cluster requires credentials, or others", hint=SEND, status=401
                 ) from error
+            except PermissionDenied:
+                raise  # the caller is known, and may read what the cluster says
+            except ClusterError as error:
+                raise public(error) from error
 
         return self._kept(f"header {authorization or ''}", connect)
 
@@ -122,7 +139,7 @@ class Callers:
                 cluster = act_as(user)
                 name = cluster.user_name()
             except AuthenticationFailed as error:
-                raise _own_refused(error) from error
+                raise public(error) from error
             except PermissionDenied as error:
                 raise PermissionDenied(
                     f"the cluster doesn't let this server act for {user}: {error.message}", hint=GRANT, status=403
@@ -169,10 +186,6 @@ class Callers:
                 hint=OPEN_HINT,
                 status=403,
             )
-
-
-def _own_refused(error: ClusterError) -> ClusterError:
-    return ClusterError(f"the cluster refuses the server's own credentials: {error.message}", hint=error.hint)
 
 
 def _authorization(request: Request) -> str | None:

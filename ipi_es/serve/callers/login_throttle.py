@@ -1,60 +1,163 @@
-"""Slow down who guesses passwords: failed logins by address and by user name, within a time."""
+"""Limit guesses at passwords, of the login and of the Authorization header alike.
+
+Attempts are counted for each user name that is claimed, in each group of addresses; so those of one user name don't
+lock out others behind the same proxy. Distinct wrong credentials count: a program that repeats an old password guesses
+nothing. An attempt counts as failed until the cluster has answered, so parallel ones pass no limit.
+
+A browser's session is found by its cookie and never counted. A header that comes with each request can't be told from a
+guess: credentials that were verified go on from where they were used, while others of the user are refused, up to a
+limit.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import ipaddress
+import os
 import threading
-from collections import deque
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
-from ipi_es.errors import RequestInvalid
+from ipi_es.errors import AuthenticationFailed, RequestInvalid
+from ipi_es.serve.callers.wrong_credentials import WITHIN, Key, WrongCredentials
 from ipi_es.times import SECONDS
 
-WITHIN = 15 * SECONDS["m"]
-"""Seconds for which a failed login counts."""
+MOST_TRIED = 5
+"""Wrong credentials of one user name in a group of addresses that reach the cluster; further ones are refused."""
 
-MOST_OF_USER, MOST_OF_ADDRESS = 5, 30
-"""Failed logins of one user name, and from one address (an office behind a gateway), before further ones are refused
-unseen. The cluster never gets to know of these."""
+MANY_IN_GROUP, MOST_TRIED_AMONG_MANY = 30, 2
+"""Wrong credentials of all user names in a group, from which on each name has fewer: one password may be tried on one
+name after the other there. An office behind one address mistypes less often."""
 
-MOST_KEYS = 10_000
-"""User names and addresses that are remembered; the longest unused ones are forgotten first."""
+MOST_GUESSED = 100
+"""Refused credentials of one user name in a group, from which on those that were verified are refused as well: each
+could be a guess that hits. NIST SP 800-63B, 5.2.2, allows as many failed attempts on an account."""
+
+VERIFIED_FOR = 12 * SECONDS["h"]
+"""Seconds for which verified credentials are known; no session is longer."""
+
+MOST_VERIFIED = 4_096
+"""Verified credentials that are remembered; the ones that were used longest ago are forgotten first."""
+
+IPV6_GROUP = 64
+"""Bits of an IPv6 address that all addresses of a network have in common; the others are the client's choice."""
 
 
 class LoginThrottle:
-    """Counts failed logins."""
+    """Counts wrong credentials. Any thread may use it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], int]) -> None:
+        """``clock`` returns the present time, epoch seconds."""
+        self._clock = clock
+        self._key = os.urandom(32)  # digests of credentials are of no use in another process
         self._lock = threading.Lock()
-        self._failed: dict[tuple[str, str], deque[int]] = {}  # in the order of the last failure
+        self._tried, self._refused = WrongCredentials(), WrongCredentials()
+        self._verified: OrderedDict[Key, int] = OrderedDict()  # credentials and group → until when
 
-    def require_allowed(self, user: str, address: str, now: int) -> None:
-        """Raise RequestInvalid (429) where too many logins of this user, or from this address, failed."""
+    @contextmanager
+    def attempt(self, authorization: str, address: str) -> Iterator[None]:
+        """Count the value of an Authorization header as wrong credentials, unless the block ends well.
+
+        Raises RequestInvalid (429) where it may not be tried. The block raises AuthenticationFailed for wrong
+        credentials; any other error says nothing of them, and they don't count.
+        """
+        name, group = claimed_name(authorization), address_group(address)
+        if name is None:
+            yield
+            return
+        user, digest = (self._digest(name), group), self._digest(authorization)
+        self._reserve(user, digest)
+        try:
+            yield
+        except AuthenticationFailed:
+            with self._lock:
+                self._verified.pop((digest, group), None)
+                self._count(user, digest)
+            raise
+        except BaseException:
+            self._release(user, digest)
+            raise
+        self._release(user, digest)
         with self._lock:
-            waits = [self._wait(key, most, now) for key, most in _keys(user, address)]
-        wait = max(waits)
-        if wait > 0:
-            raise RequestInvalid(
-                "too many logins failed: this one was not tried",
-                hint=f"try again in {max(-(-wait // 60), 1)} minutes",
-                status=429,
-                headers={"retry-after": str(wait)},
-            )
+            self._verified[digest, group] = self._clock() + VERIFIED_FOR
+            self._verified.move_to_end((digest, group))
+            while len(self._verified) > MOST_VERIFIED:
+                self._verified.popitem(last=False)
 
-    def note_failed(self, user: str, address: str, now: int) -> None:
-        """Count a failed login."""
+    def _reserve(self, user: Key, digest: bytes) -> None:
+        """Count an attempt before its outcome is known. Raises RequestInvalid where it may not be tried."""
         with self._lock:
-            for key, most in _keys(user, address):
-                times = self._failed.pop(key, None) or deque(maxlen=most)
-                times.append(now)
-                self._failed[key] = times
-            while len(self._failed) > MOST_KEYS:
-                del self._failed[next(iter(self._failed))]
+            now = self._clock()
+            tried, refused = self._tried.times(user, now), self._refused.times(user, now)
+            verified = self._verified.get((digest, user[1]), 0) > now
+            if len(refused) >= MOST_GUESSED:
+                raise _refusal(refused.values(), MOST_GUESSED, now)
+            if verified or digest in tried:
+                return
+            many = len(self._tried.times(_all_of(user), now)) >= MANY_IN_GROUP
+            most = MOST_TRIED_AMONG_MANY if many else MOST_TRIED
+            if len(tried) >= most:
+                self._refused.add(user, digest, now)
+                raise _refusal(tried.values(), most, now)
+            self._count(user, digest)
 
-    def _wait(self, key: tuple[str, str], most: int, now: int) -> int:
-        """Return the seconds until one more login may be tried."""
-        times = self._failed.get(key)
-        return times[0] + WITHIN - now if times is not None and len(times) >= most else 0
+    def _count(self, user: Key, digest: bytes) -> None:
+        now = self._clock()
+        self._tried.add(user, digest, now)
+        if len(self._tried.times(_all_of(user), now)) < MANY_IN_GROUP:
+            self._tried.add(_all_of(user), digest, now)
+
+    def _release(self, user: Key, digest: bytes) -> None:
+        with self._lock:
+            self._tried.remove(user, digest)
+            self._tried.remove(_all_of(user), digest)
+
+    def _digest(self, text: str) -> bytes:
+        return hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
 
 
-def _keys(user: str, address: str) -> tuple[tuple[tuple[str, str], int], ...]:
-    # a guesser who also knows the user's address can't lock the user out from elsewhere: the pair counts
-    return (("user", f"{user}\n{address}"), MOST_OF_USER), (("address", address), MOST_OF_ADDRESS)
+def claimed_name(authorization: str) -> str | None:
+    """Return the user name, or the id of the API key, that the value of an Authorization header claims.
+
+    Spellings that a directory may take for the same name are one. None for a token, which has no name and is too long
+    to be guessed.
+    """
+    scheme, _, rest = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return None
+    try:
+        decoded = base64.b64decode(rest + "==").decode("utf-8", "replace")  # a cluster asks for no padding
+    except ValueError:
+        decoded = ""
+    return unicodedata.normalize("NFKC", decoded.partition(":")[0]).casefold().strip()
+
+
+def address_group(address: str) -> str:
+    """Return the addresses that count as one: an IPv4 address, the network of an IPv6 address, or the text itself."""
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(found.ipv4_mapped or ipaddress.ip_network(f"{found}/{IPV6_GROUP}", strict=False))
+
+
+def _all_of(user: Key) -> Key:
+    """Return the key of all user names in a group."""
+    return b"", user[1]
+
+
+def _refusal(times: Iterable[int], most: int, now: int) -> RequestInvalid:
+    """Return the error for an attempt where ``most`` may count; those at ``times``, in this order, do."""
+    wait = list(times)[-most] + WITHIN - now
+    return RequestInvalid(
+        "too many attempts with wrong credentials: this one was not tried",
+        hint=f"try again in {-(-wait // 60)} minutes",
+        status=429,
+        kind="security_exception",
+        headers={"retry-after": str(wait)},
+    )

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ipi_es.errors import AuthenticationFailed, IpiEsError
+from ipi_es.errors import AuthenticationFailed, IpiEsError, RequestInvalid
 from ipi_es.serve.callers.csrf import foreign_form
 from ipi_es.serve.explorer.links import Links
 from ipi_es.serve.explorer.rendering import bare_page
@@ -57,6 +57,8 @@ def error_page(request: Request, error: IpiEsError) -> Response:
         heading=_HEADINGS.get(status, "That can't be done"),
         refresh=RETRY_SECONDS if waits and request.method == "GET" else None,
     )
+    if isinstance(error, RequestInvalid):
+        response.headers.update(error.headers)
     if waits:
         response.headers["retry-after"] = str(RETRY_SECONDS)
     return response

@@ -15,12 +15,13 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.reading.incident_list import IncidentFilter, read_incidents, results_there
 from ipi_es.results.reading.incidents_there import require_incident
+from ipi_es.serve.explorer.answered_states import answered_states
 from ipi_es.serve.explorer.answering import EXPIRIES, Outcome, outcome_of, rule_name
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import AROUND, entries_of
 from ipi_es.serve.explorer.stored_incident import stored_incident
-from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
+from ipi_es.serve.explorer.views.job_page import IncidentEntry
 from ipi_es.serve.explorer.visit import Visit
 from ipi_es.serve.reading_rights import require_reading
 from ipi_es.state.verdict_store import VERDICTS_INDEX
@@ -54,8 +55,8 @@ def incident_page(visit: Visit) -> Response:
     """Return the page."""
     job, cluster = visit.job, visit.cluster
     stored = stored_incident(visit)
-    states = moved_states(visit)
-    source = {**stored.source, "state": states.get(stored.id, stored.source["state"])}
+    states = answered_states(visit)
+    source = {**stored.source, "state": states.moved.get(stored.id, stored.source["state"])}
     incident, note = _whole(visit, stored)
     begin, end = from_ms(source["timestamp"]), from_ms(source["end_timestamp"])
     found = results_there(cluster, source["results"][:MOST_RESULTS])
@@ -72,7 +73,7 @@ def incident_page(visit: Visit) -> Response:
         begin=begin,
         end=end,
         around=around,
-        notes=[each for each in (note, verdicts_note) if each is not None],
+        notes=[each for each in (note, states.note or verdicts_note) if each is not None],
         entities=_names(source["entities"], visit.links.entity, job.job_id, around),
         addresses=_names(source["addresses"], visit.links.address, job.job_id, around),
         results=entries_of(results, job, visit.links),
@@ -80,7 +81,8 @@ def incident_page(visit: Visit) -> Response:
         all_results=visit.links.results(job.job_id, **span(begin, end)),
         answers=answers,
         outcome=_outcome(visit),
-        following=_following(visit, stored.id, states),
+        following=None if states.note else _following(visit, stored.id, states.moved),
+        answers_known=states.note is None,
         expiries=EXPIRIES,
         name=rule_name(source),
         moved=[] if incident is None else incident.moved_to(),

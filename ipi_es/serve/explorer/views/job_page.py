@@ -9,21 +9,20 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from ipi_es.config.job_config import Job
-from ipi_es.errors import PermissionDenied, UsageError
+from ipi_es.errors import UsageError
 from ipi_es.lists import some
 from ipi_es.pages.text import counted, score_text, severity_name
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incident_list import STATES, IncidentPage, read_incidents
 from ipi_es.results.reading.listing import nearest_entity, recorded_entity
+from ipi_es.serve.explorer.answered_states import answered_states
 from ipi_es.serve.explorer.choices import LEVELS, Search, answered_of, incidents_of, level_of, search_of
 from ipi_es.serve.explorer.lane_rows import here, job_lanes
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import HEADERS, page
 from ipi_es.serve.explorer.visit import TimeRange, Visit, pages_around
-from ipi_es.state.job_state import StateStore
 from ipi_es.times import SECONDS, from_ms, to_ms
 from ipi_es.worker.results_there import incidents_note, newest_result
-from ipi_es.worker.verdicts.states_now import states_now
 
 DEFAULT = 7 * SECONDS["d"]
 """Seconds up to the newest result that a job's page shows without a range."""
@@ -84,7 +83,8 @@ def job_page(visit: Visit) -> Response:
     newest, note = newest_result(cluster, job, visit.snapshots)
     time, search, number = visit.range(newest, DEFAULT), search_of(visit), visit.page(PAGE)
     where = incidents_of(visit, time, search)
-    found = read_incidents(cluster, job.job_id, where, first=(number - 1) * PAGE, size=PAGE, states=moved_states(visit))
+    states = answered_states(visit)
+    found = read_incidents(cluster, job.job_id, where, first=(number - 1) * PAGE, size=PAGE, states=states.moved)
     entries = [IncidentEntry.of(each, visit.links.incident(job.job_id, each["incident_id"])) for each in found.rows]
     due = incidents_note(cluster, job)
     return page(
@@ -93,7 +93,7 @@ def job_page(visit: Visit) -> Response:
         job=job,
         time=time,
         newest=newest,
-        notes=[each for each in (note, due) if each is not None],
+        notes=[each for each in (note, due, states.note) if each is not None],
         lanes=job_lanes(visit, time),
         found=found,
         entries=entries,
@@ -105,7 +105,8 @@ def job_page(visit: Visit) -> Response:
         severity=level_of(visit)[0],
         levels=list(LEVELS),
         answered=answered_of(visit),
-        answers=list(STATES),
+        answers=[(each, states.word(each)) for each in STATES],
+        states=states,
         presets=_presets(visit, time, newest),
         moves=_moves(visit, time),
         all_time=here(visit, search=None, severity=None, answered=None, **span(0, max(visit.now, time.end))),
@@ -125,18 +126,9 @@ def live(visit: Visit) -> Response:
     search = search_of(visit)
     where = incidents_of(visit, TimeRange(visit.time("start") or 0, visit.now), search)
     where = replace(where, end=None, reported_after=int(text))
-    found = read_incidents(visit.cluster, visit.job.job_id, where, size=0, states=moved_states(visit))
+    found = read_incidents(visit.cluster, visit.job.job_id, where, size=0, states=answered_states(visit).moved)
     said = f"{counted(found.total, 'new finding')} since this page was made" if found.total else ""
     return JSONResponse({"count": found.total, "text": said}, headers=HEADERS)
-
-
-def moved_states(visit: Visit) -> dict[str, str]:
-    """Return the states of incidents that differ from the stored ones, if the caller may read the job's state."""
-    try:
-        state = StateStore(visit.cluster).read(visit.job.job_id)
-        return {} if state is None else states_now(visit.cluster, visit.folded_job, state, visit.now)
-    except PermissionDenied:
-        return {}
 
 
 def _live(visit: Visit) -> str:

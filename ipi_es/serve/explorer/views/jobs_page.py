@@ -11,6 +11,7 @@ from ipi_es.errors import PermissionDenied
 from ipi_es.pages.text import counted
 from ipi_es.results.reading.incident_list import IncidentPage, open_ones
 from ipi_es.results.reading.result_reader import ResultReader
+from ipi_es.serve.explorer.answered_states import AnsweredStates, states_by, unreadable
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.visit import Visit
 from ipi_es.serve.reading_rights import require_reading
@@ -18,7 +19,6 @@ from ipi_es.state.job_state import STATE_INDEX, JobState, StateStore
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.job_status import JobStatus, JobStatusReader
 from ipi_es.worker.results_there import incidents_note
-from ipi_es.worker.verdicts.states_now import states_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,18 @@ def jobs_page(visit: Visit) -> Response:
         states = {each.job_id: each for each in StateStore(visit.cluster).all()}
     except PermissionDenied:
         states = None
-    entries = [_entry(visit, job, states) for _, job in sorted(visit.services.jobs.items())]
+    note = unreadable(visit)
+    entries = [_entry(visit, job, states, readable=note is None) for _, job in sorted(visit.services.jobs.items())]
     entries.sort(key=lambda each: (-(each.worst or 0.0), each.job.job_id))
-    return page(visit, "jobs.html", entries=entries, states_readable=states is not None)
+    answers = AnsweredStates(note=note)
+    return page(visit, "jobs.html", entries=entries, states_readable=states is not None, answers=answers)
 
 
-def _entry(visit: Visit, job: Job, states: dict[str, JobState] | None) -> JobEntry:
+def _entry(visit: Visit, job: Job, states: dict[str, JobState] | None, *, readable: bool) -> JobEntry:
     cluster, href = visit.cluster, visit.links.job(job.job_id)
     state = None if states is None else states.get(job.job_id)
-    moved = {} if state is None else states_now(cluster, lambda: job, state, visit.now)
-    incidents = open_ones(cluster, job.job_id, moved)
+    moved = states_by(visit, state, lambda: job) if readable else AnsweredStates()
+    incidents = open_ones(cluster, job.job_id, moved.moved)
     if states is None:
         return JobEntry(job, href, None, incidents)
     blobs = JobResources(cluster, job, snapshots=visit.snapshots).stores.blobs

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ipi_es.errors import AuthenticationFailed, IpiEsError, UsageError
+from ipi_es.errors import AuthenticationFailed, IpiEsError, RequestInvalid, UsageError
 from ipi_es.serve.callers.csrf import CsrfTokens
-from ipi_es.serve.callers.login_throttle import LoginThrottle
 from ipi_es.serve.callers.sessions import cookie_of, is_secure, new_token, set_cookie
 from ipi_es.serve.explorer.forms import error_page, form_of, require_same_origin
 from ipi_es.serve.explorer.links import Links
@@ -28,7 +27,7 @@ class LoginPages:
     """The login's form, and what it sends."""
 
     def __init__(self, services: Services, csrf: CsrfTokens) -> None:
-        self._services, self._csrf, self._throttle = services, csrf, LoginThrottle()
+        self._services, self._csrf = services, csrf
 
     def form(self, request: Request) -> Response:
         """Return the form."""
@@ -36,24 +35,19 @@ class LoginPages:
 
     def sent(self, request: Request) -> Response:
         """Begin a session, and go on where the browser wanted to go; or return the form with what is wrong."""
-        form, now = form_of(request), self._services.clock()
-        name = cookie_of(request)
-        user, where = form.get("user", ""), request.client.host if request.client else ""
+        form, name = form_of(request), cookie_of(request)
         try:
             self._csrf.require(request.cookies.get(name), form.get("csrf", ""))
             require_same_origin(request)
-            self._throttle.require_allowed(user, where, now)
             authorization = _authorization(form)
             try:
-                self._services.callers.under(authorization)
+                self._services.callers.with_header(authorization, request)
             except AuthenticationFailed as error:
-                self._throttle.note_failed(user, where, now)
                 raise AuthenticationFailed(
                     "the cluster refuses these credentials", hint="check the name and the password, or the key"
                 ) from error
         except IpiEsError as error:
-            status = status_of(error)
-            return self._page(request, form.get("then", ""), error, user, status=status)
+            return self._page(request, form.get("then", ""), error, form.get("user", ""))
         response = RedirectResponse(_local(form.get("then", ""), Links(request.scope.get("root_path", ""))), 303)
         self._services.sessions.end(request.cookies.get(name, ""))
         set_cookie(request, response, self._services.sessions.begin(authorization))
@@ -72,9 +66,7 @@ class LoginPages:
         set_cookie(request, response, new_token())
         return response
 
-    def _page(
-        self, request: Request, then: str, error: IpiEsError | None = None, user: str = "", *, status: int = 200
-    ) -> Response:
+    def _page(self, request: Request, then: str, error: IpiEsError | None = None, user: str = "") -> Response:
         name = cookie_of(request)
         cookie = request.cookies.get(name)
         known = cookie or new_token()
@@ -83,13 +75,15 @@ class LoginPages:
         response = bare_page(
             links,
             "login.html",
-            status=status,
+            status=200 if error is None else status_of(error),
             csrf=self._csrf.token(known),
             error=error,
             user=user,
             then=then,
             encrypted=is_secure(request) or (request.client is not None and _is_here(request.client.host)),
         )
+        if isinstance(error, RequestInvalid):
+            response.headers.update(error.headers)
         if cookie is None:
             set_cookie(request, response, known)
         return response

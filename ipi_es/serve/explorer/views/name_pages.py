@@ -22,11 +22,12 @@ from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incident_list import IncidentFilter, read_incidents
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.record_list import LEFT_OUT, RecordFilter, read_records
+from ipi_es.serve.explorer.answered_states import answered_states
 from ipi_es.serve.explorer.lane_rows import pair_lanes
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import entries_of
-from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
+from ipi_es.serve.explorer.views.job_page import IncidentEntry
 from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit, pages_around
 from ipi_es.times import SECONDS, from_ms
 from ipi_es.worker.results_there import newest_result
@@ -107,7 +108,8 @@ def _page(
     newest, note = newest_result(cluster, job, visit.snapshots)
     time, number = visit.range(newest, DEFAULT), visit.page(RECORDS)
     links = visit.links
-    found = read_incidents(cluster, job.job_id, incidents, size=INCIDENTS, states=moved_states(visit))
+    states = answered_states(visit)
+    found = read_incidents(cluster, job.job_id, incidents, size=INCIDENTS, states=states.moved)
     chosen = RecordFilter(time.start, time.end, entity=where.entity, ip=where.ip, shown=frozenset(LEFT_OUT))
     records, total = read_records(cluster, job.job_id, chosen, first=(number - 1) * RECORDS, size=RECORDS)
     own = links.entity if of_entity else links.address
@@ -124,7 +126,7 @@ def _page(
         of_entity=of_entity,
         time=time,
         newest=newest,
-        notes=[] if note is None else [note],
+        notes=[each for each in (note, states.note) if each is not None],
         usual=usual,
         facts=_facts(records, of_entity=of_entity),
         lanes=pair_lanes(visit, time, where, other, links.address if of_entity else links.entity),

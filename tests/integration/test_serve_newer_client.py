@@ -1,0 +1,64 @@
+"""Elastic's client 9 asks `ipi-es serve`. It is installed from its own lock, beside the version that ipi-es uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serve_parts import JOB, context_of, fill, services_of
+
+from ipi_es.http.listener import HttpListener
+from ipi_es.serve.application import application
+from ipi_es.serve.server import LIMITS
+from ipi_es.testing.memory_cluster import MemoryCluster
+
+ROOT = Path(__file__).resolve().parents[2]
+OFFLINE = "IPI_ES_OFFLINE"
+"""The variable that says that no package can be fetched here: then the test is skipped, else it fails."""
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the client."""
+    if os.environ.get(OFFLINE):
+        pytest.skip(f"{OFFLINE} is set: the client 9 can't be installed")
+    folder = tmp_path_factory.mktemp("client-9")
+    options = ("--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:", "--disable-pip-version-check")
+    command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder)]
+    done = subprocess.run(
+        [*command, "-r", str(ROOT / "requirements-clients.lock")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stderr}\nwithout a registry set {OFFLINE}=1, which skips this"
+    return folder
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    cluster = MemoryCluster()
+    fill(cluster, context_of())
+    app = application(services_of(lambda _: cluster, product_header=True))
+    with HttpListener("127.0.0.1:0", app, LIMITS, setting="serve.listen", paths="all") as listener:
+        yield listener.url
+
+
+@pytest.mark.timeout(300)
+def test_the_client_9_reads_all_results(url: str, packages: Path) -> None:
+    # -S: without the packages of the tests, so that only those of the lock are imported
+    command = [sys.executable, "-S", str(ROOT / "tests" / "client_requests.py"), url, JOB.job_id]
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["version"].startswith("9.")
+    answers = {call: answer["count"] for call, answer in said["answers"].items()}
+    assert answers == {
+        "get_records": 5, "get_influencers": 5, "get_buckets": 5, "get_overall_buckets": 5,
+        "get_jobs": 1, "get_job_stats": 1,
+    }  # fmt: skip
+    assert said["worst"] == [80.0, 60.0]
+    assert said["same"]

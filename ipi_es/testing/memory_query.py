@@ -6,7 +6,6 @@ import ipaddress
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from ipi_es.errors import RequestRejected
@@ -21,6 +20,9 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
 }
 Matcher: TypeAlias = Callable[[StoredDocument], bool]
 _WORD = re.compile(r"\w+")
+_PATTERN_PART = re.compile(r"\\?.", re.DOTALL)
+"""A character of a wildcard pattern, or an escaped one."""
+_WILDCARDS = {"*": ".*", "?": "."}
 
 
 def unknown(what: str, name: str) -> RequestRejected:
@@ -167,8 +169,11 @@ def _prefix(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
 
 def _wildcard(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, value = _only(body, "wildcard")
-    pattern = value["value"] if isinstance(value, Mapping) else value
-    return lambda stored: any(fnmatchcase(str(each), pattern) for each in index.values(stored, name))
+    given = value if isinstance(value, Mapping) else {"value": value}
+    flags = re.DOTALL | (re.IGNORECASE | re.ASCII if given.get("case_insensitive") else 0)
+    parts = (_WILDCARDS.get(part, re.escape(part[-1])) for part in _PATTERN_PART.findall(given["value"]))
+    pattern = re.compile("".join(parts), flags)
+    return lambda stored: any(pattern.fullmatch(str(each)) for each in index.values(stored, name))
 
 
 def _match_phrase(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:

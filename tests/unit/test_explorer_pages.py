@@ -97,8 +97,9 @@ def test_filters_are_in_the_address(client: TestClient, cluster: MemoryCluster, 
         (f"{LIST}/incidents/{JOB.job_id}_incident_1_{'0' * 32}", 404, "has no such finding"),
         (f"{LIST}/addresses/office", 400, "is no IP address"),
         (f"{LIST}/results?with=nothing", 400, "chooses no results"),
-        (f"{LIST}/results?search=192.0.2.0/24", 400, "not by a network"),
-        (f"{LIST}?search=192.0.0.0/8", 400, "is no network of findings"),
+        (f"{LIST}/results?search=192.0.2.0/33", 400, "is no network"),
+        (f"{LIST}?network=AS4294967296", 400, "is no operator"),
+        (f"{LIST}/networks/192.0.2.0/x", 400, "is no network"),
         (f"{LIST}?search={'a' * 2_001}", 400, "at most 2,000 characters"),
         (f"{LIST}?page=000000001{'1' * 5_000}", 400, "is no number of a page"),
         (f"{LIST}/live?after=x", 400, "is no time in milliseconds"),
@@ -154,7 +155,7 @@ def test_an_entitys_page_says_where_it_usually_comes_from_and_what_was_found(
 def test_an_address_page_says_who_used_it(client: TestClient) -> None:
     page = client.get(f"{LIST}/addresses/{company.SPRAYER}")
     assert page.status_code == 200
-    assert "Who used it, and when" in page.text
+    assert "Who signed in from it, by day" in page.text
     assert len({each for each in all_links(page.text) if f"{LIST}/entities/" in each}) > 5
     assert client.get(f"{LIST}/addresses/::ffff:{company.SPRAYER}").text.count(company.SPRAYER) > 5
 

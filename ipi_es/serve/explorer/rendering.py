@@ -17,6 +17,7 @@ from ipi_es.pages.text import counted, severity_range
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import Severity
 from ipi_es.serve.explorer.links import Links
+from ipi_es.serve.explorer.sign_ins import HEIGHTS
 from ipi_es.serve.explorer.visit import SHOWN, Visit
 
 HEADERS = {
@@ -90,6 +91,7 @@ def _environment() -> Environment:
         "shown": SHOWN,
         "counted": counted,
         "lane_height": LANE_HEIGHT,
+        "sign_in_heights": HEIGHTS,
         "severities": [(str(level), severity_range(level), int(level) + 1) for level in reversed(Severity)],
     }
     return made

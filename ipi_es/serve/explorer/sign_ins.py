@@ -1,0 +1,247 @@
+"""An entity's networks, or an address's entities, by day: of all sign-ins that the job reads, the usual ones too."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import NamedTuple
+
+from ipi_es.cluster.port import Json
+from ipi_es.config.job_config import Job
+from ipi_es.datafeed.event_bucket import EventBucket
+from ipi_es.datafeed.named_events import read_named
+from ipi_es.datafeed.searches.name_queries import address_query, entity_query
+from ipi_es.errors import IpiEsError, PermissionDenied
+from ipi_es.ipinsights.prefixes import site_text
+from ipi_es.lists import some
+from ipi_es.networks.network_values import country_text
+from ipi_es.pages.lanes import LANE_HEIGHT, Axis, Gap, Tick, ticks_of
+from ipi_es.pages.text import counted
+from ipi_es.results.documents.visible import visible
+from ipi_es.serve.explorer.lane_rows import LaneCell, aligned
+from ipi_es.serve.explorer.links import span, with_parameters
+from ipi_es.serve.explorer.visit import SHOWN, TimeRange, Visit
+from ipi_es.times import SECONDS
+
+DAY = SECONDS["d"]
+
+LENGTH = 90 * DAY
+"""Seconds up to the end of the page's time that are shown at least."""
+
+PICTURED, OFTEN = 12, 8
+"""Rows as pictures: so many, of which the most used ones are at least so many; the others are of the page's time."""
+
+LISTED = 200
+"""Rows of the table."""
+
+STEPS = (1, 2, 10, 100)
+"""The lowest number of sign-ins of a cell of each height."""
+
+KEY = tuple(f"{low}" if low + 1 == high else f"{low}–{high - 1}" for low, high in pairwise(STEPS))
+HEIGHTS = tuple(zip((*KEY, f"{STEPS[-1]} or more"), range(1, LANE_HEIGHT + 1), strict=True))
+"""(numbers of sign-ins as text, height of their cell)."""
+
+NAMED = 5
+"""Addresses that the text of a cell names."""
+
+
+class SignIn(NamedTuple):
+    """Equal sign-ins of a column of time: ``name`` is a network or an entity, ``at`` the column's start, epoch s."""
+
+    at: int
+    name: str
+    ip: str
+    place: str
+    """Operator and country as text."""
+    succeeded: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRow:
+    """A network of an entity, or an entity of an address, over time."""
+
+    name: str
+    href: str | None
+    place: str
+    cells: Sequence[LaneCell]
+    sign_ins: int
+    failed: int
+    days: int
+    """Columns with sign-ins."""
+    first: str
+    """The day of the first sign-in of the time that is shown."""
+    last: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignIns:
+    """Sign-ins by day, or by longer columns; ``trouble`` says why they aren't known."""
+
+    axis: Axis
+    unit: str
+    """A column as text: “day”, “week”, “4 weeks”."""
+    ticks: Sequence[Tick] = ()
+    gaps: Sequence[Gap] = ()
+    pictured: Sequence[SignInRow] = ()
+    listed: Sequence[SignInRow] = ()
+    total: int = 0
+    """Rows, those that aren't listed too."""
+    trouble: str | None = None
+    hint: str | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The starts of the columns and the end, for a script that turns a drag into a range of time."""
+        return [SHOWN.iso(self.axis.time(column)) for column in range(self.axis.columns + 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Whose sign-ins are shown, and by what they are grouped."""
+
+    query: Callable[[Job], Json]
+    wanted: Callable[[str, str], bool]
+    """Whether an (entity, address) belongs to it."""
+    name: Callable[[str, bytes], str]
+    """The group of an (entity, address)."""
+    link: Callable[..., str | None]
+    """The address of a group's page."""
+
+
+def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
+    """Return the networks that an entity, as results spell it, signed in from."""
+    subject = _Subject(
+        lambda job: entity_query(job, entity),
+        lambda who, _: who == entity,
+        lambda _, ip: site_text(ip),
+        visit.links.network,
+    )
+    return _sign_ins(visit, time, subject)
+
+
+def of_address(visit: Visit, ip: str, time: TimeRange) -> SignIns:
+    """Return the entities that signed in from a canonical address."""
+    subject = _Subject(
+        lambda job: address_query(job, ip), lambda _, where: where == ip, lambda who, _: who, visit.links.entity
+    )
+    return _sign_ins(visit, time, subject)
+
+
+def _sign_ins(visit: Visit, time: TimeRange, subject: _Subject) -> SignIns:
+    axis = aligned(min(time.start, max(time.end - LENGTH, 0)), time.end, DAY)
+    unit = _unit(axis.step)
+    try:
+        require_events(visit)
+        job = visit.folded_job()
+        found = read_named(visit.cluster, job, subject.query(job), axis.start, axis.end, axis.step)
+    except IpiEsError as error:
+        return SignIns(axis, unit, trouble=error.message, hint=error.hint)
+    by_name = defaultdict[str, list[SignIn]](list)
+    for each in (row for bucket in found.columns for row in _rows(bucket, job, subject)):
+        by_name[each.name].append(each)
+    made = [_row(visit, axis, unit, each, subject.link) for each in by_name.values()]
+    made.sort(key=lambda row: (-row.days, -row.sign_ins, row.name))
+    return SignIns(
+        axis,
+        unit,
+        ticks_of(axis, SHOWN),
+        _unread(axis, found.start),
+        _pictured(made, axis, time),
+        made[:LISTED],
+        len(made),
+    )
+
+
+def _rows(bucket: EventBucket, job: Job, subject: _Subject) -> Iterator[SignIn]:
+    succeeded, context = bucket.with_outcome(job.datafeed_config.learn_outcomes).tolist(), bucket.context
+    for row, (who, where) in enumerate(zip(bucket.entity.tolist(), bucket.ip.tolist(), strict=True)):
+        entity, ip = bucket.entities[who], bucket.ips[where]
+        if subject.wanted(entity, ip):
+            name = subject.name(entity, bucket.addresses[where].tobytes())
+            place = "" if context is None else _place(int(context.operator[where]), int(context.country[where]))
+            yield SignIn(bucket.start, name, ip, place, succeeded[row], int(bucket.count[row]))
+
+
+def _place(operator: int, country: int) -> str:
+    return " ".join(each for each in (f"AS{operator}" if operator else None, country_text(country)) if each)
+
+
+def require_events(visit: Visit) -> None:
+    """Raise PermissionDenied where the caller may not read the job's events; Elasticsearch would leave them out."""
+    indices = [each for each in visit.job.datafeed_config.indices if not each.startswith("-") and ":" not in each]
+    lacking = visit.cluster.lacking((), dict.fromkeys(indices, ("read",)))
+    if lacking:
+        raise PermissionDenied(
+            f"you may not read the job's events in {some(sorted({str(index) for _, index in lacking}))}",
+            hint="The right to read them is enough.",
+            status=403,
+        )
+
+
+def _unit(step: int) -> str:
+    for length, noun in ((SECONDS["w"], "week"), (DAY, "day")):
+        if step % length == 0:
+            return noun if step == length else f"{step // length} {noun}s"
+    raise AssertionError("columns are whole days")
+
+
+def _unread(axis: Axis, start: int) -> list[Gap]:
+    """Return the gap of what wasn't read before ``start``."""
+    columns = axis.column(start)
+    return [Gap(0, columns, f"before {SHOWN.at(start)}: too many sign-ins to read")] if columns > 0 else []
+
+
+def _pictured(rows: Sequence[SignInRow], axis: Axis, time: TimeRange) -> list[SignInRow]:
+    """Return the most used rows and, of the others, those of the page's time before those of earlier times."""
+    columns = range(axis.column(time.start), axis.column(time.end - 1) + 1)
+    others = sorted(rows[OFTEN:], key=lambda row: not any(each.column in columns for each in row.cells))
+    chosen = {row.name for row in (*rows[:OFTEN], *others[: PICTURED - OFTEN])}
+    return [row for row in rows if row.name in chosen]
+
+
+@dataclass(slots=True)
+class _Column:
+    succeeded: int = 0
+    failed: int = 0
+    addresses: Counter[str] = field(default_factory=Counter)
+
+
+def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], link: Callable[..., str | None]) -> SignInRow:
+    columns = defaultdict[int, _Column](_Column)
+    for each in found:
+        column = columns[axis.column(each.at)]
+        column.succeeded += each.count if each.succeeded else 0
+        column.failed += 0 if each.succeeded else each.count
+        column.addresses[each.ip] += each.count
+    total, failed = sum(each.count for each in found), sum(each.failed for each in columns.values())
+    name, in_order = found[0].name, sorted(columns.items())
+    first, last = (SHOWN.iso(axis.time(in_order[place][0]))[:10] for place in (0, -1))
+    used = f"{counted(total, 'sign-in')} on {counted(len(columns), unit)}" if unit == "day" else f"{total:,} sign-ins"
+    summary = f"{used}, the first {first}, the last {last}" + (f", {failed:,} failed" if failed else "")
+    return SignInRow(
+        visible(name),
+        link(visit.job.job_id, name, **span(axis.start, axis.end)),
+        next((each.place for each in reversed(found) if each.place), ""),
+        [_cell(axis, unit, column, each) for column, each in in_order],
+        total,
+        failed,
+        len(columns),
+        first,
+        last,
+        summary,
+    )
+
+
+def _cell(axis: Axis, unit: str, column: int, found: _Column) -> LaneCell:
+    number, start = found.succeeded + found.failed, axis.time(column)
+    height = sum(number >= least for least in STEPS)
+    failed = "" if not found.failed else ", all failed" if not found.succeeded else f", {found.failed:,} failed"
+    addresses = some([ip for ip, _ in found.addresses.most_common()], NAMED)
+    when = SHOWN.day(start) if unit == "day" else f"{unit} from {SHOWN.iso(start)[:10]}"
+    title = f"{when}: {counted(number, 'sign-in')}{failed}; {addresses}"
+    href = f"?{with_parameters(span(start, axis.time(column + 1)))}"
+    return LaneCell(column, height, "used" if found.succeeded else "failed", title, href)

@@ -28,15 +28,17 @@ class NamedEvents:
     """Those with events, in order of time. The query may match events of other names too."""
 
 
-def read_named(cluster: Cluster, job: Job, query: Json, start: int, end: int, step: int) -> NamedEvents:
+def read_named(
+    cluster: Cluster, job: Job, query: Json, start: int, end: int, step: int, most: int = MOST_ROWS
+) -> NamedEvents:
     """Return the events that a query matches in [start, end), epoch seconds, in columns of ``step`` seconds.
 
-    ``start`` and ``end`` are multiples of ``step``. Reads what the job reads, with the cluster's credentials. Raises
-    UsageError where even the shortest time has too many rows.
+    ``start`` and ``end`` are multiples of ``step``; ``most`` is the number of rows of an answer. Reads what the job
+    reads, with the cluster's credentials. Raises UsageError where even the shortest time has too many rows.
     """
     spec = FeedSpec.from_job(job)
     selected = {"bool": {"filter": [query, dict(spec.query)]}}
-    spec = replace(spec, query=selected, page_size=MOST_ROWS, group_field=None)
+    spec = replace(spec, query=selected, page_size=most, group_field=None)
     feed = Datafeed(cluster, spec, networks=networks_of(job))
     for parts in SHORTER:
         begin = end - max((end - start) // step // parts, 1) * step
@@ -44,6 +46,6 @@ def read_named(cluster: Cluster, job: Job, query: Json, start: int, end: int, st
         if found is not None:
             return NamedEvents(begin, found)
     raise UsageError(
-        f"there are more than {MOST_ROWS:,} different sign-ins even from the last days",
+        f"there are more than {most:,} different sign-ins even from the last days",
         hint="choose an earlier end, or look at the events in the console",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from explorer_parts import JOB, explorer_on, incident_links, scored_copy, text_of
+from explorer_parts import JOB, all_links, explorer_on, incident_links, scored_copy, text_of
 from incident_parts import JOB as PLAIN_JOB
 from incident_parts import START, change, ready, record, session_on
 from report_parts import HOSTILE
@@ -34,10 +34,6 @@ def cluster() -> MemoryCluster:
 @pytest.fixture(scope="module")
 def client(cluster: MemoryCluster) -> TestClient:
     return explorer_on(cluster)
-
-
-def all_links(page: str) -> set[str]:
-    return {each.replace("&amp;", "&") for each in re.findall(r'href="([^"]+)"', page)}
 
 
 def test_jobs_are_listed_with_their_state_and_open_findings(client: TestClient, cluster: MemoryCluster) -> None:

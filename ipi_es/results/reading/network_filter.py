@@ -100,30 +100,32 @@ class NetworkFilter:
         pattern = re.sub(r"[?\\]", r"\\\g<0>", self.organization)
         return {"wildcard": {ORGANIZATION: {"value": f"*{pattern}*", "case_insensitive": True}}}
 
-    def of_incidents(self, cluster: Cluster, job: Job, start: int | None, end: int | None) -> IncidentNames:
+    def of_incidents(
+        self, cluster: Cluster, job: Job, start: int | None, end: int | None, most: int = MOST_NAMES
+    ) -> IncidentNames:
         """Return what the incidents with a moment in [start, end), epoch seconds, list of it.
 
-        Of an operator these are the addresses of its records that belong to incidents. Raises UsageError where too many
-        names occur to compare them.
+        Of an operator these are the addresses of its records that belong to incidents. ``most``: distinct names that
+        are read. Raises UsageError where more occur.
         """
         network = self.network
         if network is None:
             query = results_query(job.job_id, ["record"])
             query["bool"]["filter"] += [{"range": {"initial_record_score": {"gte": LEAST_SCORE}}}, self.query(job)]
-            return IncidentNames("addresses", self._names(cluster, query, "by_field_value"))
+            return IncidentNames("addresses", self._names(cluster, query, "by_field_value", most))
         site = SITE_BITS[network.version]
         query = incidents_query(job.job_id, start, end)
         if network.prefixlen > site:
             query["bool"]["filter"].append({"term": {"networks": network_of_address(str(network.network_address))}})
-            there = self._names(cluster, query, "addresses")
+            there = self._names(cluster, query, "addresses", most)
             return IncidentNames("addresses", frozenset(each for each in there if ip_address(each) in network))
         if network.prefixlen == site:
             return IncidentNames("networks", frozenset((network_of_address(str(network.network_address)),)))
-        there = self._names(cluster, query, "networks")
+        there = self._names(cluster, query, "networks", most)
         return IncidentNames("networks", frozenset(each for each in there if _within(ip_network(each), network)))
 
-    def _names(self, cluster: Cluster, query: Query, field: str) -> frozenset[str]:
-        aggs = {"names": {"terms": {"field": field, "size": MOST_NAMES}}}
+    def _names(self, cluster: Cluster, query: Query, field: str, most: int) -> frozenset[str]:
+        aggs = {"names": {"terms": {"field": field, "size": most}}}
         try:
             answer = cluster.search(ALIAS, {"query": query, "size": 0, "track_total_hits": True, "aggs": aggs})
         except NotFound:

@@ -27,8 +27,8 @@ from ipi_es.times import SECONDS
 
 DAY = SECONDS["d"]
 
-LENGTH = 90 * DAY
-"""Seconds up to the end of the page's time that are shown at least."""
+LENGTH, LEAST = 90 * DAY, 30 * DAY
+"""Seconds up to the end of the page's time that are read at least, and that are shown where nothing is before them."""
 
 PICTURED, OFTEN = 12, 8
 """Rows as pictures: so many, of which the most used ones are at least so many; the others are of the page's time."""
@@ -56,7 +56,7 @@ class SignIn(NamedTuple):
     place: str
     """Operator and country as text."""
     succeeded: bool
-    count: int
+    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,11 @@ class SignIns:
     hint: str | None = None
 
     @property
+    def placed(self) -> bool:
+        """Whether the operator or country of any row is known."""
+        return any(row.place for row in self.listed)
+
+    @property
     def columns(self) -> list[str]:
         """The starts of the columns and the end, for a script that turns a drag into a range of time."""
         return [SHOWN.iso(self.axis.time(column)) for column in range(self.axis.columns + 1)]
@@ -110,6 +115,8 @@ class _Subject:
     """The group of an (entity, address)."""
     link: Callable[..., str | None]
     """The address of a group's page."""
+    with_place: bool = False
+    """Whether a group has an operator and a country of its own."""
 
 
 def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
@@ -119,6 +126,7 @@ def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
         lambda who, _: who == entity,
         lambda _, ip: site_text(ip),
         visit.links.network,
+        with_place=True,
     )
     return _sign_ins(visit, time, subject)
 
@@ -126,7 +134,10 @@ def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
 def of_address(visit: Visit, ip: str, time: TimeRange) -> SignIns:
     """Return the entities that signed in from a canonical address."""
     subject = _Subject(
-        lambda job: address_query(job, ip), lambda _, where: where == ip, lambda who, _: who, visit.links.entity
+        lambda job: address_query(job, ip),
+        lambda _, where: where == ip,
+        lambda who, _: who,
+        visit.links.entity,
     )
     return _sign_ins(visit, time, subject)
 
@@ -143,6 +154,8 @@ def _sign_ins(visit: Visit, time: TimeRange, subject: _Subject) -> SignIns:
     by_name = defaultdict[str, list[SignIn]](list)
     for each in (row for bucket in found.columns for row in _rows(bucket, job, subject)):
         by_name[each.name].append(each)
+    if found.start == axis.start:
+        axis = _trimmed(axis, min((each.at for rows in by_name.values() for each in rows), default=axis.start))
     made = [_row(visit, axis, unit, each, subject.link) for each in by_name.values()]
     made.sort(key=lambda row: (-row.days, -row.sign_ins, row.name))
     return SignIns(
@@ -156,8 +169,15 @@ def _sign_ins(visit: Visit, time: TimeRange, subject: _Subject) -> SignIns:
     )
 
 
+def _trimmed(axis: Axis, first: int) -> Axis:
+    """Return the axis without the empty columns before the first sign-in, as far as these are beyond ``LEAST``."""
+    empty = max(axis.column(min(first, axis.end - LEAST)), 0)
+    return Axis(axis.time(empty), axis.step, axis.columns - empty)
+
+
 def _rows(bucket: EventBucket, job: Job, subject: _Subject) -> Iterator[SignIn]:
-    succeeded, context = bucket.with_outcome(job.datafeed_config.learn_outcomes).tolist(), bucket.context
+    succeeded = bucket.with_outcome(job.datafeed_config.learn_outcomes).tolist()
+    context = bucket.context if subject.with_place else None
     for row, (who, where) in enumerate(zip(bucket.entity.tolist(), bucket.ip.tolist(), strict=True)):
         entity, ip = bucket.entities[who], bucket.ips[where]
         if subject.wanted(entity, ip):
@@ -214,10 +234,10 @@ def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], link: Cal
     columns = defaultdict[int, _Column](_Column)
     for each in found:
         column = columns[axis.column(each.at)]
-        column.succeeded += each.count if each.succeeded else 0
-        column.failed += 0 if each.succeeded else each.count
-        column.addresses[each.ip] += each.count
-    total, failed = sum(each.count for each in found), sum(each.failed for each in columns.values())
+        column.succeeded += each.events if each.succeeded else 0
+        column.failed += 0 if each.succeeded else each.events
+        column.addresses[each.ip] += each.events
+    total, failed = sum(each.events for each in found), sum(each.failed for each in columns.values())
     name, in_order = found[0].name, sorted(columns.items())
     first, last = (SHOWN.iso(axis.time(in_order[place][0]))[:10] for place in (0, -1))
     used = f"{counted(total, 'sign-in')} on {counted(len(columns), unit)}" if unit == "day" else f"{total:,} sign-ins"

@@ -108,6 +108,8 @@ class SignIns:
 class _Subject:
     """Whose sign-ins are shown, and by what they are grouped."""
 
+    own: str | None
+    """The address of its page."""
     query: Callable[[Job], Json]
     wanted: Callable[[str, str], bool]
     """Whether an (entity, address) belongs to it."""
@@ -122,6 +124,7 @@ class _Subject:
 def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
     """Return the networks that an entity, as results spell it, signed in from."""
     subject = _Subject(
+        visit.links.entity(visit.job.job_id, entity),
         lambda job: entity_query(job, entity),
         lambda who, _: who == entity,
         lambda _, ip: site_text(ip),
@@ -134,6 +137,7 @@ def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
 def of_address(visit: Visit, ip: str, time: TimeRange) -> SignIns:
     """Return the entities that signed in from a canonical address."""
     subject = _Subject(
+        visit.links.address(visit.job.job_id, ip),
         lambda job: address_query(job, ip),
         lambda _, where: where == ip,
         lambda who, _: who,
@@ -156,7 +160,7 @@ def _sign_ins(visit: Visit, time: TimeRange, subject: _Subject) -> SignIns:
         by_name[each.name].append(each)
     if found.start == axis.start:
         axis = _trimmed(axis, min((each.at for rows in by_name.values() for each in rows), default=axis.start))
-    made = [_row(visit, axis, unit, each, subject.link) for each in by_name.values()]
+    made = [_row(visit, axis, unit, each, subject) for each in by_name.values()]
     made.sort(key=lambda row: (-row.days, -row.sign_ins, row.name))
     return SignIns(
         axis,
@@ -230,7 +234,7 @@ class _Column:
     addresses: Counter[str] = field(default_factory=Counter)
 
 
-def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], link: Callable[..., str | None]) -> SignInRow:
+def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], subject: _Subject) -> SignInRow:
     columns = defaultdict[int, _Column](_Column)
     for each in found:
         column = columns[axis.column(each.at)]
@@ -244,9 +248,9 @@ def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], link: Cal
     summary = f"{used}, the first {first}, the last {last}" + (f", {failed:,} failed" if failed else "")
     return SignInRow(
         visible(name),
-        link(visit.job.job_id, name, **span(axis.start, axis.end)),
+        subject.link(visit.job.job_id, name, **span(axis.start, axis.end)),
         next((each.place for each in reversed(found) if each.place), ""),
-        [_cell(axis, unit, column, each) for column, each in in_order],
+        [_cell(axis, unit, column, each, subject.own) for column, each in in_order],
         total,
         failed,
         len(columns),
@@ -256,12 +260,12 @@ def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], link: Cal
     )
 
 
-def _cell(axis: Axis, unit: str, column: int, found: _Column) -> LaneCell:
+def _cell(axis: Axis, unit: str, column: int, found: _Column, own: str | None) -> LaneCell:
     number, start = found.succeeded + found.failed, axis.time(column)
     height = sum(number >= least for least in STEPS)
     failed = "" if not found.failed else ", all failed" if not found.succeeded else f", {found.failed:,} failed"
     addresses = some([ip for ip, _ in found.addresses.most_common()], NAMED)
     when = SHOWN.day(start) if unit == "day" else f"{unit} from {SHOWN.iso(start)[:10]}"
     title = f"{when}: {counted(number, 'sign-in')}{failed}; {addresses}"
-    href = f"?{with_parameters(span(start, axis.time(column + 1)))}"
+    href = f"{own}?{with_parameters(span(start, axis.time(column + 1)))}" if own is not None else "#used"
     return LaneCell(column, height, "used" if found.succeeded else "failed", title, href)

@@ -19,12 +19,13 @@ from ipi_es.serve.explorer.answering import EXPIRIES, Outcome, outcome_of, rule_
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import AROUND, entries_of
+from ipi_es.serve.explorer.sign_ins import SignIns, of_address, of_entity
 from ipi_es.serve.explorer.stored_incident import stored_incident
 from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
-from ipi_es.serve.explorer.visit import Visit
+from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.serve.reading_rights import require_reading
 from ipi_es.state.verdict_store import VERDICTS_INDEX
-from ipi_es.times import from_ms
+from ipi_es.times import SECONDS, from_ms
 from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 from ipi_es.worker.verdicts.known_verdicts import network_of
 
@@ -33,6 +34,9 @@ MOST_RESULTS = 200
 
 MOST_NAMES = 20
 """Accounts, and addresses, that link to their pages."""
+
+AFTER = 7 * SECONDS["d"]
+"""Seconds after the incident whose sign-ins the page shows too."""
 
 MOST_REASONS = 1_000
 """Sentences of the story: all that are stored."""
@@ -74,6 +78,10 @@ def incident_page(visit: Visit) -> Response:
         around=around,
         notes=[each for each in (note, verdicts_note) if each is not None],
         entities=_names(source["entities"], visit.links.entity, job.job_id, around),
+        networks=[(name, visit.links.network(job.job_id, name)) for name in source["networks"][:MOST_NAMES]],
+        operators=[(f"AS{each}", visit.links.network(job.job_id, f"AS{each}")) for each in source["operators"]],
+        used=_used(visit, source, begin, end),
+        of_entity=source["entity_count"] == 1,
         addresses=_names(source["addresses"], visit.links.address, job.job_id, around),
         results=entries_of(results, job, visit.links),
         left_out=entry.results - len(results),
@@ -93,6 +101,16 @@ def _whole(visit: Visit, stored: Document) -> tuple[Incident | None, str | None]
         return require_incident(visit.cluster, stored, visit.job.incident_gap), None
     except UsageError as error:
         return None, f"{error.message}: the job's next run makes it anew, and until then it can't be answered"
+
+
+def _used(visit: Visit, source: Mapping[str, Any], begin: int, end: int) -> SignIns | None:
+    """Return the sign-ins of the only account, or else of the only address; None where there are several."""
+    time = TimeRange(begin, max(end, min(visit.now, end + AFTER)))
+    if source["entity_count"] == len(source["entities"]) == 1:
+        return of_entity(visit, source["entities"][0], time)
+    if source["address_count"] == len(source["addresses"]) == 1:
+        return of_address(visit, source["addresses"][0], time)
+    return None
 
 
 def _names(names: list[str], link: Any, job_id: str, around: dict[str, str]) -> list[tuple[str, str | None]]:

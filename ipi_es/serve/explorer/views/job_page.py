@@ -13,7 +13,7 @@ from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.lists import some
 from ipi_es.pages.text import counted, score_text, severity_name
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_list import STATES, IncidentPage, read_incidents
+from ipi_es.results.reading.incident_list import STATES, IncidentFilter, IncidentPage, read_incidents
 from ipi_es.results.reading.listing import is_recorded, nearest_entity
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.serve.explorer.choices import LEVELS, Search, answered_of, incidents_of, level_of, search_of
@@ -112,6 +112,8 @@ def job_page(visit: Visit) -> Response:
         all_time=here(
             visit, search=None, network=None, severity=None, answered=None, **span(0, max(visit.now, time.end))
         ),
+        elsewhere=_elsewhere(visit, where, found),
+        any_time=here(visit, **span(0, max(visit.now, time.end))),
         live=_live(visit),
     )
 
@@ -140,6 +142,16 @@ def moved_states(visit: Visit) -> dict[str, str]:
         return {} if state is None else states_now(visit.cluster, visit.folded_job, state, visit.now)
     except PermissionDenied:
         return {}
+
+
+def _elsewhere(visit: Visit, where: IncidentFilter, found: IncidentPage) -> int:
+    """Return how many incidents the filters would select at other times; those of a network aren't known."""
+    if where.network is not None:
+        return 0
+    whole = read_incidents(
+        visit.cluster, visit.job.job_id, replace(where, start=None, end=None), size=0, states=moved_states(visit)
+    )
+    return max(whole.total - found.total, 0)
 
 
 def _live(visit: Visit) -> str:

@@ -15,6 +15,9 @@ from ipi_es.errors import UsageError
 MOST_ROWS = 10_000
 """Rows (column, entity, address, outcome) of an answer: some 2 MB."""
 
+SEARCH_SECONDS = 5
+"""Seconds that one search may take: people wait for it."""
+
 SHORTER = (1, 4, 16)
 """The time is divided by these until its rows fit: three searches at most."""
 
@@ -34,7 +37,8 @@ def read_named(
     """Return the events that a query matches in [start, end), epoch seconds, in columns of ``step`` seconds.
 
     ``start`` and ``end`` are multiples of ``step``; ``most`` is the number of rows of an answer. Reads what the job
-    reads, with the cluster's credentials. Raises UsageError where even the shortest time has too many rows.
+    reads, with the cluster's credentials. Raises UsageError where even the shortest time has too many rows, and
+    AnswerIncomplete where a search takes too long.
     """
     spec = FeedSpec.from_job(job)
     selected = {"bool": {"filter": [query, dict(spec.query)]}}
@@ -42,7 +46,7 @@ def read_named(
     feed = Datafeed(cluster, spec, networks=networks_of(job))
     for parts in SHORTER:
         begin = end - max((end - start) // step // parts, 1) * step
-        found = feed.read_page(begin, end, step)
+        found = feed.read_page(begin, end, step, SEARCH_SECONDS)
         if found is not None:
             return NamedEvents(begin, found)
     raise UsageError(

@@ -84,14 +84,15 @@ class Datafeed:
         self._find_fields()
         return self._read(*whole_buckets(start, end, span), span)
 
-    def read_page(self, start: int, end: int, span: int) -> list[EventBucket] | None:
+    def read_page(self, start: int, end: int, span: int, limit: int) -> list[EventBucket] | None:
         """Read the event buckets of [start, end) that have rows in one search, without counts and groups.
 
         ``start`` and ``end`` (epoch seconds) are multiples of ``span``. Returns None for more than a page of rows.
+        Raises AnswerIncomplete where the cluster takes more than ``limit`` seconds.
         """
         self._find_fields()
         pages = Pages.of(self.spec, timed=True)
-        found = self._search(page_body(self.spec, start, end, span=span))
+        found = self._search({**page_body(self.spec, start, end, span=span), "timeout": f"{limit}s"})
         if found and pages.page(found) is not None:
             return None
         rows = sorted(pages.by_bucket(start).items())

@@ -248,7 +248,12 @@ def test_a_hostile_name_is_text_everywhere(name: str) -> None:
         client.get(f"{base}/results?start=now-2d"),
         client.get(f"{base}/addresses/192.0.2.1"),
     ]
-    link = Links().entity(PLAIN_JOB.job_id, name)
+    links = Links()
+    network = links.network(PLAIN_JOB.job_id, name)
+    if network is not None:
+        pages.append(client.get(network))
+        assert "No stored finding names it" in text_of(pages[-1].text)
+    link = links.entity(PLAIN_JOB.job_id, name)
     if link is not None:
         pages.append(client.get(link))
         assert "1 record" in text_of(pages[-1].text) or "2 records" in text_of(pages[-1].text)

@@ -61,6 +61,7 @@ CASES: list[tuple[str, str, str]] = [
     ("203.0.0.0/16", "203.0.0.0/16", "ann bob cat"),
     ("::ffff:203.0.113.0/120", "203.0.113.0/24", "ann bob"),
     ("203.0.113.7", "203.0.113.7/32", "ann"),
+    ("::/0", "::/0", "dan eve fay"),
     ("0.0.0.0/0", "0.0.0.0/0", "ann bob cat"),
     ("2001:db8:1::/48", "2001:db8:1::/48", "dan eve"),
     ("2001:db8:1:2::/64", "2001:db8:1:2::/64", "dan"),
@@ -109,7 +110,7 @@ def test_interim_records_and_influencers_of_addresses_have_the_network_too(clust
     assert [each.source["influencer_field_value"] for each in found] == ["203.0.113.7"]
 
 
-@pytest.mark.parametrize("text", ["", "203.0.113.0/33", "203.0.113.0/x", "AS0", "AS4294967296"])
+@pytest.mark.parametrize("text", ["", "203.0.113.0/33", "203.0.113.0/x", "AS0", "AS4294967296", "a*" * 11])
 def test_what_is_no_network_is_refused(text: str) -> None:
     with pytest.raises(UsageError) as error:
         NetworkFilter.of(text)

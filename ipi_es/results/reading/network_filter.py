@@ -30,6 +30,9 @@ SITE_BITS = {4: 24, 6: 48}
 MOST_NAMES = 10_000
 """Distinct addresses, or networks, that one search returns."""
 
+MOST_STARS = 10
+"""In a pattern of names; the servers refuse many, as a pattern that is too complex."""
+
 OPERATOR, ORGANIZATION = "source.as.number", "source.as.organization.name"
 
 _NUMBER = re.compile(r"AS\d{1,10}", re.IGNORECASE)
@@ -81,6 +84,8 @@ class NetworkFilter:
             if not number:
                 raise UsageError(f"“{text}” is no operator", hint=f"their numbers are AS1 to AS{MAX_OPERATOR}")
             return cls(f"AS{number}", operator=number)
+        if text.count("*") > MOST_STARS:
+            raise UsageError(f"a part of an operator's name takes at most {MOST_STARS} *", hint="write a shorter one")
         return cls(text, organization=text)
 
     def query(self, job: Job) -> Query:
@@ -94,11 +99,20 @@ class NetworkFilter:
                     f"results of job {job.job_id} can't be searched by a network: {job.ip_field} is a field of ours",
                     hint="search for an address",
                 )
-            return {"term": {job.ip_field: str(self.network)}}
+            within = {"term": {job.ip_field: str(self.network)}}
+            if not _within(_MAPPED, self.network):
+                return within
+            # the servers hold IPv4 addresses as a part of IPv6's
+            return {"bool": {"filter": [within], "must_not": [{"term": {job.ip_field: "0.0.0.0/0"}}]}}
         if self.organization is None:
             return {"term": {OPERATOR: self.operator}}
         pattern = re.sub(r"[?\\]", r"\\\g<0>", self.organization)
         return {"wildcard": {ORGANIZATION: {"value": f"*{pattern}*", "case_insensitive": True}}}
+
+    @property
+    def is_site(self) -> bool:
+        """Whether it is a network of at most the size that incidents name, so that it has one operator."""
+        return self.network is not None and self.network.prefixlen >= SITE_BITS[self.network.version]
 
     def of_incidents(
         self, cluster: Cluster, job: Job, start: int | None, end: int | None, most: int = MOST_NAMES

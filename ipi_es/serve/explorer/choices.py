@@ -61,7 +61,7 @@ def search_of(visit: Visit) -> Search | None:
         return Search(text, entity=text, network=network)
     entity = named_entity(job, text)
     if network is None and not is_recorded(visit.cluster, job.job_id, ResultFilter(entity=entity)):
-        operator = NetworkFilter(text, organization=text)
+        operator = NetworkFilter.of(text)
         if is_recorded(visit.cluster, job.job_id, ResultFilter(network=operator.query(job))):
             return Search(text, network=operator)
     return Search(text, entity=entity, network=network)

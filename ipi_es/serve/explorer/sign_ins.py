@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ipi_es.cluster.port import Json
 from ipi_es.config.job_config import Job
+from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.named_events import read_named
 from ipi_es.datafeed.searches.name_queries import address_query, entity_query
@@ -53,8 +54,8 @@ class SignIn(NamedTuple):
     at: int
     name: str
     ip: str
-    place: str
-    """Operator and country as text."""
+    operator: int
+    country: int
     succeeded: bool
     events: int
 
@@ -66,6 +67,9 @@ class SignInRow:
     name: str
     href: str | None
     place: str
+    """Operator and country as text."""
+    organization: str
+    """The operator's name; empty where it isn't known."""
     cells: Sequence[LaneCell]
     sign_ins: int
     failed: int
@@ -186,12 +190,10 @@ def _rows(bucket: EventBucket, job: Job, subject: _Subject) -> Iterator[SignIn]:
         entity, ip = bucket.entities[who], bucket.ips[where]
         if subject.wanted(entity, ip):
             name = subject.name(entity, bucket.addresses[where].tobytes())
-            place = "" if context is None else _place(int(context.operator[where]), int(context.country[where]))
-            yield SignIn(bucket.start, name, ip, place, succeeded[row], int(bucket.count[row]))
-
-
-def _place(operator: int, country: int) -> str:
-    return " ".join(each for each in (f"AS{operator}" if operator else None, country_text(country)) if each)
+            operator, country = (
+                (0, 0) if context is None else (int(context.operator[where]), int(context.country[where]))
+            )
+            yield SignIn(bucket.start, name, ip, operator, country, succeeded[row], int(bucket.count[row]))
 
 
 def require_events(visit: Visit) -> None:
@@ -243,13 +245,17 @@ def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], subject: 
         column.addresses[each.ip] += each.events
     total, failed = sum(each.events for each in found), sum(each.failed for each in columns.values())
     name, in_order = found[0].name, sorted(columns.items())
+    operator = next((each.operator for each in reversed(found) if each.operator), 0)
+    country = next((each.country for each in reversed(found) if each.country), 0)
+    networks = networks_of(visit.job)
     first, last = (SHOWN.iso(axis.time(in_order[place][0]))[:10] for place in (0, -1))
     used = f"{counted(total, 'sign-in')} on {counted(len(columns), unit)}" if unit == "day" else f"{total:,} sign-ins"
     summary = f"{used}, the first {first}, the last {last}" + (f", {failed:,} failed" if failed else "")
     return SignInRow(
         visible(name),
         subject.link(visit.job.job_id, name, **span(axis.start, axis.end)),
-        next((each.place for each in reversed(found) if each.place), ""),
+        " ".join(each for each in (f"AS{operator}" if operator else None, country_text(country)) if each),
+        visible((networks and networks.organization(operator)) or ""),
         [_cell(axis, unit, column, each, subject.own) for column, each in in_order],
         total,
         failed,

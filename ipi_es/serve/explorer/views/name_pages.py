@@ -26,7 +26,7 @@ from ipi_es.results.reading.network_filter import OPERATOR, ORGANIZATION, Networ
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.record_list import LEFT_OUT, RecordFilter, read_records
 from ipi_es.serve.explorer.lane_rows import Lanes, pair_lanes
-from ipi_es.serve.explorer.links import span
+from ipi_es.serve.explorer.links import fits, span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import entries_of
 from ipi_es.serve.explorer.sign_ins import SignIns, of_address, of_entity
@@ -43,6 +43,9 @@ INCIDENTS, RECORDS = 10, 50
 """Incidents, and records, on a page."""
 
 SHOWN_NAMES = 5
+
+OPERATOR_FIELD = "operator"
+"""What the heading of an operator's page says that its name is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ class Subject:
     """The results of it."""
     own: Callable[..., str | None]
     """Makes the address of its page."""
+    wide: bool = False
+    """Whether its addresses may be of several operators and countries."""
 
     @property
     def of_entity(self) -> bool:
@@ -104,9 +109,19 @@ def address_page(visit: Visit) -> Response:
 
 def network_page(visit: Visit) -> Response:
     """Return the page of a network or an operator. Raises UsageError for a network that doesn't exist."""
-    job, network = visit.job, NetworkFilter.of(visit.named("network"))
-    field = "operator" if network.network is None else "network"
-    subject = Subject("network", network.text, field, ResultFilter(network=network.query(job)), visit.links.network)
+    job, text = visit.job, visit.named("network")
+    if not fits(text):
+        raise UsageError("no network and no operator has such a name", hint="search for a part of it")
+    network = NetworkFilter.of(text)
+    field = OPERATOR_FIELD if network.network is None else "network"
+    subject = Subject(
+        "network",
+        network.text,
+        field,
+        ResultFilter(network=network.query(job)),
+        visit.links.network,
+        wide=not (network.is_site or network.operator),
+    )
     try:
         names = network.of_incidents(visit.cluster, job, None, None)
     except UsageError as error:  # its records are shown nevertheless
@@ -193,14 +208,19 @@ def _facts(visit: Visit, records: list[Document], subject: Subject) -> list[tupl
         return [("Groups", visible(some(groups, SHOWN_NAMES)), None)] if groups else []
     number, organization = latest.get(OPERATOR), latest.get(ORGANIZATION)
     operator = ", ".join(str(each) for each in (f"AS{number}" if number else None, organization) if each)
+    if subject.wide:
+        return []
+    if subject.field == OPERATOR_FIELD:  # its networks may be in several countries
+        return [("Operator", visible(operator), None)]
+    job_id, links = visit.job.job_id, visit.links
+    network = site_text(named_address(subject.name, visit.job)) if subject.kind == "address" else ""
     types = ", ".join(TYPE_LABELS.get(each, each) for each in latest.get(TYPES_FIELD) or ())
-    href = visit.links.network(visit.job.job_id, f"AS{number}") if number and subject.field != "operator" else None
-    facts: list[tuple[str, str | None, str | None]] = [("Operator", operator, href)]
-    if subject.kind == "address":
-        network = site_text(named_address(subject.name, visit.job))
-        facts.append(("Network", network, visit.links.network(visit.job.job_id, network)))
-    if subject.field != "operator":  # one has networks in several countries
-        facts += [("Country", latest.get("source.geo.country_iso_code"), None), ("Types", types, None)]
+    facts = (
+        ("Operator", operator, links.network(job_id, f"AS{number}") if number else None),
+        ("Network", network, links.network(job_id, network)),
+        ("Country", latest.get("source.geo.country_iso_code"), None),
+        ("Types", types, None),
+    )
     return [(label, visible(text), href) for label, text, href in facts if text]
 
 

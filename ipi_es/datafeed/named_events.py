@@ -38,7 +38,7 @@ def read_named(
 
     ``start`` and ``end`` are multiples of ``step``; ``most`` is the number of rows of an answer. Reads what the job
     reads, with the cluster's credentials. Raises UsageError where even the shortest time has too many rows, and
-    AnswerIncomplete where a search takes too long.
+    ClusterTimeout where a search takes too long.
     """
     spec = FeedSpec.from_job(job)
     selected = {"bool": {"filter": [query, dict(spec.query)]}}

@@ -88,7 +88,7 @@ class Datafeed:
         """Read the event buckets of [start, end) that have rows in one search, without counts and groups.
 
         ``start`` and ``end`` (epoch seconds) are multiples of ``span``. Returns None for more than a page of rows.
-        Raises AnswerIncomplete where the cluster takes more than ``limit`` seconds.
+        Raises ClusterTimeout where the cluster takes more than ``limit`` seconds.
         """
         self._find_fields()
         pages = Pages.of(self.spec, timed=True)

@@ -31,6 +31,9 @@ DAY = SECONDS["d"]
 LENGTH, LEAST = 90 * DAY, 30 * DAY
 """Seconds up to the end of the page's time that are read at least, and that are shown where nothing is before them."""
 
+AFTER = 30 * DAY
+"""Seconds after the page's time that are shown, as far as there are results."""
+
 PICTURED, OFTEN = 12, 8
 """Rows as pictures: so many, of which the most used ones are at least so many; the others are of the page's time."""
 
@@ -92,6 +95,8 @@ class SignIns:
     gaps: Sequence[Gap] = ()
     pictured: Sequence[SignInRow] = ()
     listed: Sequence[SignInRow] = ()
+    chosen: tuple[int, int] | None = None
+    """First column and number of columns of the page's time; None: all."""
     total: int = 0
     """Rows, those that aren't listed too."""
     trouble: str | None = None
@@ -125,8 +130,11 @@ class _Subject:
     """Whether a group has an operator and a country of its own."""
 
 
-def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
-    """Return the networks that an entity, as results spell it, signed in from."""
+def of_entity(visit: Visit, entity: str, time: TimeRange, newest: int | None) -> SignIns:
+    """Return the networks that an entity, as results spell it, signed in from.
+
+    ``newest`` is the end of the newest result, epoch seconds, as far as which :data:`AFTER` reaches.
+    """
     subject = _Subject(
         visit.links.entity(visit.job.job_id, entity),
         lambda job: entity_query(job, entity),
@@ -135,11 +143,11 @@ def of_entity(visit: Visit, entity: str, time: TimeRange) -> SignIns:
         visit.links.network,
         with_place=True,
     )
-    return _sign_ins(visit, time, subject)
+    return _sign_ins(visit, time, newest, subject)
 
 
-def of_address(visit: Visit, ip: str, time: TimeRange) -> SignIns:
-    """Return the entities that signed in from a canonical address."""
+def of_address(visit: Visit, ip: str, time: TimeRange, newest: int | None) -> SignIns:
+    """Return the entities that signed in from a canonical address; ``newest`` as in :func:`of_entity`."""
     subject = _Subject(
         visit.links.address(visit.job.job_id, ip),
         lambda job: address_query(job, ip),
@@ -147,11 +155,12 @@ def of_address(visit: Visit, ip: str, time: TimeRange) -> SignIns:
         lambda who, _: who,
         visit.links.entity,
     )
-    return _sign_ins(visit, time, subject)
+    return _sign_ins(visit, time, newest, subject)
 
 
-def _sign_ins(visit: Visit, time: TimeRange, subject: _Subject) -> SignIns:
-    axis = aligned(min(time.start, max(time.end - LENGTH, 0)), time.end, DAY)
+def _sign_ins(visit: Visit, time: TimeRange, newest: int | None, subject: _Subject) -> SignIns:
+    end = max(time.end, min(newest or 0, time.end + AFTER))
+    axis = aligned(min(time.start, max(end - LENGTH, 0)), end, DAY)
     unit = _unit(axis.step)
     try:
         require_events(visit)
@@ -173,6 +182,7 @@ def _sign_ins(visit: Visit, time: TimeRange, subject: _Subject) -> SignIns:
         _unread(axis, found.start),
         _pictured(made, axis, time),
         made[:LISTED],
+        _chosen(axis, time),
         len(made),
     )
 
@@ -221,9 +231,19 @@ def _unread(axis: Axis, start: int) -> list[Gap]:
     return [Gap(0, columns, f"before {SHOWN.at(start)}: too many sign-ins to read")] if columns > 0 else []
 
 
+def _columns(axis: Axis, time: TimeRange) -> range:
+    """Return the columns of the page's time."""
+    return range(max(axis.column(time.start), 0), axis.column(time.end - 1) + 1)
+
+
+def _chosen(axis: Axis, time: TimeRange) -> tuple[int, int] | None:
+    columns = _columns(axis, time)
+    return (columns.start, len(columns)) if len(columns) < axis.columns else None
+
+
 def _pictured(rows: Sequence[SignInRow], axis: Axis, time: TimeRange) -> list[SignInRow]:
     """Return the most used rows and, of the others, those of the page's time before those of earlier times."""
-    columns = range(axis.column(time.start), axis.column(time.end - 1) + 1)
+    columns = _columns(axis, time)
     others = sorted(rows[OFTEN:], key=lambda row: not any(each.column in columns for each in row.cells))
     chosen = {row.name for row in (*rows[:OFTEN], *others[: PICTURED - OFTEN])}
     return [row for row in rows if row.name in chosen]

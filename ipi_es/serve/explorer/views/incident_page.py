@@ -25,7 +25,8 @@ from ipi_es.serve.explorer.views.job_page import IncidentEntry, moved_states
 from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.serve.reading_rights import require_reading
 from ipi_es.state.verdict_store import VERDICTS_INDEX
-from ipi_es.times import SECONDS, from_ms
+from ipi_es.times import from_ms
+from ipi_es.worker.results_there import newest_result
 from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 from ipi_es.worker.verdicts.known_verdicts import network_of
 
@@ -34,9 +35,6 @@ MOST_RESULTS = 200
 
 MOST_NAMES = 20
 """Accounts, and addresses, that link to their pages."""
-
-AFTER = 7 * SECONDS["d"]
-"""Seconds after the incident whose sign-ins the page shows too."""
 
 MOST_REASONS = 1_000
 """Sentences of the story: all that are stored."""
@@ -105,11 +103,11 @@ def _whole(visit: Visit, stored: Document) -> tuple[Incident | None, str | None]
 
 def _used(visit: Visit, source: Mapping[str, Any], begin: int, end: int) -> SignIns | None:
     """Return the sign-ins of the only account, or else of the only address; None where there are several."""
-    time = TimeRange(begin, max(end, min(visit.now, end + AFTER)))
+    time, (newest, _) = TimeRange(begin, end), newest_result(visit.cluster, visit.job, visit.snapshots)
     if source["entity_count"] == len(source["entities"]) == 1:
-        return of_entity(visit, source["entities"][0], time)
+        return of_entity(visit, source["entities"][0], time, newest)
     if source["address_count"] == len(source["addresses"]) == 1:
-        return of_address(visit, source["addresses"][0], time)
+        return of_address(visit, source["addresses"][0], time, newest)
     return None
 
 

@@ -163,7 +163,7 @@ def _page(
         notes=[] if note is None else [note],
         usual=usual,
         facts=_facts(visit, records, subject),
-        used=_used(visit, subject, time),
+        used=_used(visit, subject, time, newest),
         lanes=_lanes(visit, subject, time),
         found=found,
         trouble=trouble,
@@ -177,10 +177,10 @@ def _page(
     )
 
 
-def _used(visit: Visit, subject: Subject, time: TimeRange) -> SignIns | None:
+def _used(visit: Visit, subject: Subject, time: TimeRange, newest: int | None) -> SignIns | None:
     if subject.kind == "network":
         return None
-    return (of_entity if subject.of_entity else of_address)(visit, subject.name, time)
+    return (of_entity if subject.of_entity else of_address)(visit, subject.name, time, newest)
 
 
 def _lanes(visit: Visit, subject: Subject, time: TimeRange) -> Lanes:

@@ -12,7 +12,7 @@ from ipi_es.cluster.port import Json
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.named_events import read_named
+from ipi_es.datafeed.named_events import NamedEvents, read_named
 from ipi_es.datafeed.searches.name_queries import address_query, entity_query
 from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.ipinsights.prefixes import site_text
@@ -163,13 +163,11 @@ def _sign_ins(visit: Visit, time: TimeRange, newest: int | None, subject: _Subje
     axis = aligned(min(time.start, max(end - LENGTH, 0)), end, DAY)
     unit = _unit(axis.step)
     try:
-        require_events(visit)
-        job = visit.folded_job()
-        found = read_named(visit.cluster, job, subject.query(job), axis.start, axis.end, axis.step)
+        found = _read(visit, axis, subject.query)
     except IpiEsError as error:
         return SignIns(axis, unit, trouble=error.message, hint=error.hint)
     by_name = defaultdict[str, list[SignIn]](list)
-    for each in (row for bucket in found.columns for row in _rows(bucket, job, subject)):
+    for each in (row for bucket in found.columns for row in _rows(bucket, visit.job, subject)):
         by_name[each.name].append(each)
     if found.start == axis.start:
         axis = _trimmed(axis, min((each.at for rows in by_name.values() for each in rows), default=axis.start))
@@ -206,16 +204,19 @@ def _rows(bucket: EventBucket, job: Job, subject: _Subject) -> Iterator[SignIn]:
             yield SignIn(bucket.start, name, ip, operator, country, succeeded[row], int(bucket.count[row]))
 
 
-def require_events(visit: Visit) -> None:
-    """Raise PermissionDenied where the caller may not read the job's events; Elasticsearch would leave them out."""
-    indices = [each for each in visit.job.datafeed_config.indices if not each.startswith("-") and ":" not in each]
-    lacking = visit.cluster.lacking((), dict.fromkeys(indices, ("read",)))
-    if lacking:
-        raise PermissionDenied(
-            f"you may not read the job's events in {some(sorted({str(index) for _, index in lacking}))}",
-            hint="The right to read them is enough.",
-            status=403,
-        )
+def _read(visit: Visit, axis: Axis, query: Callable[[Job], Json]) -> NamedEvents:
+    """Read the events. Raises PermissionDenied where the caller may not; Elasticsearch would leave them out."""
+    indices = visit.job.datafeed_config.indices
+    ours = [each for each in indices if not each.startswith("-") and ":" not in each]
+    try:
+        if not visit.cluster.lacking((), dict.fromkeys(ours, ("read",))):
+            job = visit.folded_job()
+            return read_named(visit.cluster, job, query(job), axis.start, axis.end, axis.step)
+    except PermissionDenied:
+        pass
+    raise PermissionDenied(
+        f"you may not read the job's events in {some(indices)}", hint="The right to read them is enough.", status=403
+    )
 
 
 def _unit(step: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NamedTuple, TypeAlias
 
 from ipi_es.addresses import packed
@@ -132,11 +132,11 @@ class NetworkFilter:
         if network.prefixlen > site:
             query["bool"]["filter"].append({"term": {"networks": network_of_address(str(network.network_address))}})
             there = self._names(cluster, query, "addresses", most)
-            return IncidentNames("addresses", frozenset(each for each in there if ip_address(each) in network))
+            return IncidentNames("addresses", frozenset(each for each in there if _lies_within(each, network)))
         if network.prefixlen == site:
             return IncidentNames("networks", frozenset((network_of_address(str(network.network_address)),)))
         there = self._names(cluster, query, "networks", most)
-        return IncidentNames("networks", frozenset(each for each in there if _within(ip_network(each), network)))
+        return IncidentNames("networks", frozenset(each for each in there if _lies_within(each, network)))
 
     def _names(self, cluster: Cluster, query: Query, field: str, most: int) -> frozenset[str]:
         aggs = {"names": {"terms": {"field": field, "size": most}}}
@@ -172,6 +172,14 @@ def _network(text: str) -> Network:
     if isinstance(found, IPv6Network) and found.prefixlen >= _MAPPED.prefixlen and _within(found, _MAPPED):
         return IPv4Network((int(found.network_address) & 0xFFFFFFFF, found.prefixlen - _MAPPED.prefixlen))
     return found
+
+
+def _lies_within(text: str, network: Network) -> bool:
+    """Return whether an address or a network lies in a network; another text, as results of old versions have, no."""
+    try:
+        return _within(ip_network(text), network)
+    except ValueError:
+        return False
 
 
 def _within(inner: Network, outer: Network) -> bool:

@@ -55,7 +55,9 @@ def search_of(visit: Visit) -> Search | None:
     address = packed(text, job.datafeed_config.translators)
     if address is not None:
         return Search(text, address=canonical(address), network=network)
-    if network is None and names_network(text):
+    if names_network(text):
+        if network is not None:
+            raise UsageError("“search” and “network” both name a network", hint="leave one of them empty")
         return Search(text, network=NetworkFilter.of(text))
     if "*" in text:
         return Search(text, entity=text, network=network)

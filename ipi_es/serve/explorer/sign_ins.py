@@ -114,7 +114,7 @@ class SignIns:
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
+class _Grouping:
     """Whose sign-ins are shown, and by what they are grouped."""
 
     own: str | None
@@ -135,7 +135,7 @@ def of_entity(visit: Visit, entity: str, time: TimeRange, newest: int | None) ->
 
     ``newest`` is the end of the newest result, epoch seconds, as far as which :data:`AFTER` reaches.
     """
-    subject = _Subject(
+    grouping = _Grouping(
         visit.links.entity(visit.job.job_id, entity),
         lambda job: entity_query(job, entity),
         lambda who, _: who == entity,
@@ -143,35 +143,35 @@ def of_entity(visit: Visit, entity: str, time: TimeRange, newest: int | None) ->
         visit.links.network,
         with_place=True,
     )
-    return _sign_ins(visit, time, newest, subject)
+    return _sign_ins(visit, time, newest, grouping)
 
 
 def of_address(visit: Visit, ip: str, time: TimeRange, newest: int | None) -> SignIns:
     """Return the entities that signed in from a canonical address; ``newest`` as in :func:`of_entity`."""
-    subject = _Subject(
+    grouping = _Grouping(
         visit.links.address(visit.job.job_id, ip),
         lambda job: address_query(job, ip),
         lambda _, where: where == ip,
         lambda who, _: who,
         visit.links.entity,
     )
-    return _sign_ins(visit, time, newest, subject)
+    return _sign_ins(visit, time, newest, grouping)
 
 
-def _sign_ins(visit: Visit, time: TimeRange, newest: int | None, subject: _Subject) -> SignIns:
+def _sign_ins(visit: Visit, time: TimeRange, newest: int | None, grouping: _Grouping) -> SignIns:
     end = max(time.end, min(newest or 0, time.end + AFTER))
     axis = aligned(min(time.start, max(end - LENGTH, 0)), end, DAY)
     unit = _unit(axis.step)
     try:
-        found = _read(visit, axis, subject.query)
+        found = _read(visit, axis, grouping.query)
     except IpiEsError as error:
         return SignIns(axis, unit, trouble=error.message, hint=error.hint)
     by_name = defaultdict[str, list[SignIn]](list)
-    for each in (row for bucket in found.columns for row in _rows(bucket, visit.job, subject)):
+    for each in (row for bucket in found.columns for row in _rows(bucket, visit.job, grouping)):
         by_name[each.name].append(each)
     if found.start == axis.start:
         axis = _trimmed(axis, min((each.at for rows in by_name.values() for each in rows), default=axis.start))
-    made = [_row(visit, axis, unit, each, subject) for each in by_name.values()]
+    made = [_row(visit, axis, unit, each, grouping) for each in by_name.values()]
     made.sort(key=lambda row: (-row.days, -row.sign_ins, row.name))
     return SignIns(
         axis,
@@ -191,13 +191,13 @@ def _trimmed(axis: Axis, first: int) -> Axis:
     return Axis(axis.time(empty), axis.step, axis.columns - empty)
 
 
-def _rows(bucket: EventBucket, job: Job, subject: _Subject) -> Iterator[SignIn]:
+def _rows(bucket: EventBucket, job: Job, grouping: _Grouping) -> Iterator[SignIn]:
     succeeded = bucket.with_outcome(job.datafeed_config.learn_outcomes).tolist()
-    context = bucket.context if subject.with_place else None
+    context = bucket.context if grouping.with_place else None
     for row, (who, where) in enumerate(zip(bucket.entity.tolist(), bucket.ip.tolist(), strict=True)):
         entity, ip = bucket.entities[who], bucket.ips[where]
-        if subject.wanted(entity, ip):
-            name = subject.name(entity, bucket.addresses[where].tobytes())
+        if grouping.wanted(entity, ip):
+            name = grouping.name(entity, bucket.addresses[where].tobytes())
             operator, country = (
                 (0, 0) if context is None else (int(context.operator[where]), int(context.country[where]))
             )
@@ -257,7 +257,7 @@ class _Column:
     addresses: Counter[str] = field(default_factory=Counter)
 
 
-def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], subject: _Subject) -> SignInRow:
+def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], grouping: _Grouping) -> SignInRow:
     columns = defaultdict[int, _Column](_Column)
     for each in found:
         column = columns[axis.column(each.at)]
@@ -274,10 +274,10 @@ def _row(visit: Visit, axis: Axis, unit: str, found: Sequence[SignIn], subject: 
     summary = f"{used}, the first {first}, the last {last}" + (f", {failed:,} failed" if failed else "")
     return SignInRow(
         visible(name),
-        subject.link(visit.job.job_id, name, **span(axis.start, axis.end)),
+        grouping.link(visit.job.job_id, name, **span(axis.start, axis.end)),
         " ".join(each for each in (f"AS{operator}" if operator else None, country_text(country)) if each),
         visible((networks and networks.organization(operator)) or ""),
-        [_cell(axis, unit, column, each, subject.own) for column, each in in_order],
+        [_cell(axis, unit, column, each, grouping.own) for column, each in in_order],
         total,
         failed,
         len(columns),

@@ -79,7 +79,7 @@ def incident_page(visit: Visit) -> Response:
         networks=[(name, visit.links.network(job.job_id, name)) for name in source["networks"][:MOST_NAMES]],
         operators=[(f"AS{each}", visit.links.network(job.job_id, f"AS{each}")) for each in source["operators"]],
         used=_used(visit, source, begin, end),
-        of_entity=source["entity_count"] == 1,
+        of_entity=_is_single(source, "entity_count", "entities"),
         addresses=_names(source["addresses"], visit.links.address, job.job_id, around),
         results=entries_of(results, job, visit.links),
         left_out=entry.results - len(results),
@@ -104,11 +104,15 @@ def _whole(visit: Visit, stored: Document) -> tuple[Incident | None, str | None]
 def _used(visit: Visit, source: Mapping[str, Any], begin: int, end: int) -> SignIns | None:
     """Return the sign-ins of the only account, or else of the only address; None where there are several."""
     time, (newest, _) = TimeRange(begin, end), newest_result(visit.cluster, visit.job, visit.snapshots)
-    if source["entity_count"] == len(source["entities"]) == 1:
+    if _is_single(source, "entity_count", "entities"):
         return of_entity(visit, source["entities"][0], time, newest)
-    if source["address_count"] == len(source["addresses"]) == 1:
+    if _is_single(source, "address_count", "addresses"):
         return of_address(visit, source["addresses"][0], time, newest)
     return None
+
+
+def _is_single(source: Mapping[str, Any], count: str, names: str) -> bool:
+    return bool(source[count] == len(source[names]) == 1)
 
 
 def _names(names: list[str], link: Any, job_id: str, around: dict[str, str]) -> list[tuple[str, str | None]]:

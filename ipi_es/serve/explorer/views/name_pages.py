@@ -44,9 +44,6 @@ INCIDENTS, RECORDS = 10, 50
 
 SHOWN_NAMES = 5
 
-OPERATOR_FIELD = "operator"
-"""What the heading of an operator's page says that its name is."""
-
 
 @dataclass(frozen=True, slots=True)
 class Usual:
@@ -74,9 +71,9 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a page is of: an entity, an address, or a network (also an operator)."""
+    """What a page is of: an entity, an address, or a network or an operator."""
 
-    kind: Literal["entity", "address", "network"]
+    kind: Literal["entity", "address", "network", "operator"]
     name: str
     field: str
     """What the name is, as the page's heading says it."""
@@ -113,11 +110,11 @@ def network_page(visit: Visit) -> Response:
     if not fits(text):
         raise UsageError("no network and no operator has such a name", hint="search for a part of it")
     network = NetworkFilter.of(text)
-    field = OPERATOR_FIELD if network.network is None else "network"
+    kind: Literal["network", "operator"] = "operator" if network.network is None else "network"
     subject = Subject(
-        "network",
+        kind,
         network.text,
-        field,
+        kind,
         ResultFilter(network=network.query(job)),
         visit.links.network,
         wide=not (network.is_site or network.operator),
@@ -137,7 +134,7 @@ def _page(
     usual: Usual | None = None,
     trouble: str | None = None,
 ) -> Response:
-    """``incidents`` None: why they aren't known is ``trouble``."""
+    """Return the page; where ``incidents`` is None, ``trouble`` says why they aren't known."""
     job, cluster, links, name, where = visit.job, visit.cluster, visit.links, subject.name, subject.where
     newest, note = newest_result(cluster, job, visit.snapshots)
     time, number = visit.range(newest, DEFAULT), visit.page(RECORDS)
@@ -178,7 +175,7 @@ def _page(
 
 
 def _used(visit: Visit, subject: Subject, time: TimeRange, newest: int | None) -> SignIns | None:
-    if subject.kind == "network":
+    if subject.kind not in ("entity", "address"):
         return None
     return (of_entity if subject.of_entity else of_address)(visit, subject.name, time, newest)
 
@@ -210,7 +207,7 @@ def _facts(visit: Visit, records: list[Document], subject: Subject) -> list[tupl
     operator = ", ".join(str(each) for each in (f"AS{number}" if number else None, organization) if each)
     if subject.wide:
         return []
-    if subject.field == OPERATOR_FIELD:  # its networks may be in several countries
+    if subject.kind == "operator":  # its networks may be in several countries
         return [("Operator", visible(operator), None)]
     job_id, links = visit.job.job_id, visit.links
     network = site_text(named_address(subject.name, visit.job)) if subject.kind == "address" else ""
@@ -226,7 +223,7 @@ def _facts(visit: Visit, records: list[Document], subject: Subject) -> list[tupl
 
 def _console(visit: Visit, subject: Subject, time: TimeRange, records: list[Document]) -> str | None:
     """Return the address of the console's dashboard, which leads to the events; None: no console is configured."""
-    if subject.kind == "network":
+    if subject.kind not in ("entity", "address"):
         return None
     when = from_ms(records[0].source["timestamp"]) if records else time.start + (time.end - time.start) // 2
     entities, addresses = ([subject.name], []) if subject.of_entity else ([], [subject.name])

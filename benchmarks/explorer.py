@@ -128,6 +128,8 @@ def pages(incidents: list[str], entities: int, rng: np.random.Generator) -> dict
         "incident": lambda: f"{base}/incidents/{incidents[int(rng.integers(len(incidents)))]}",
         "entity": lambda: f"{base}/entities/person{name():05d}",
         "address": address,
+        "network search": lambda: f"{of_range(30)}&search=10.{name() >> 8}.0.0/16",
+        "network": lambda: f"{base}/networks/10.{name() >> 8}.{name() & 255}.0%2F24",
     }
 
 
@@ -178,7 +180,7 @@ def main(arguments: list[str]) -> int:
         for name, draw in pages(incidents, options.entities, rng).items():
             times = timed(options.rounds, lambda draw=draw: get(draw()))  # type: ignore[misc]
             found[name] = float(np.percentile(times, 95))
-            print(f"{name:12} median {np.median(times) * 1_000:6.0f} ms, p95 {found[name] * 1_000:6.0f} ms", flush=True)
+            print(f"{name:14} median {np.median(times) * 1_000:6.0f} ms, p95 {found[name] * 1_000:6.0f} ms", flush=True)
     result = {
         "benchmark": "explorer",
         "results": count,

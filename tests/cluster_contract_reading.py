@@ -55,12 +55,30 @@ class Searching:
         fill(cluster, name, event(0, ip="10.1.2.3"), event(1, ip="2001:DB8:0::1"), event(2, ip="no address"))
         assert found(cluster, name, {"term": {"source.ip": "10.0.0.0/8"}}) == ["0"]
         assert found(cluster, name, {"term": {"source.ip": "2001:db8::1"}}) == ["1"]
+        assert found(cluster, name, {"term": {"source.ip": "2001:db8::/47"}}) == ["1"]
         assert found(cluster, name, {"exists": {"field": "source.ip"}}) == ["0", "1"]
 
     def test_only_the_star_of_a_pattern_stands_for_other_text(self, cluster: Cluster, name: str) -> None:
         fill(cluster, name, *(event(0, user) for user in ("a?b", "axb", "a\\b", "a[x]b", "a*b")))
         for pattern, ids in (("a?*", ["0"]), ("a\\*", ["2"]), ("*[x]*", ["3"]), ("a*b", ["0", "1", "2", "3", "4"])):
             assert found(cluster, name, matching("user.name", pattern)) == ids, pattern
+
+    @pytest.mark.parametrize(
+        ("pattern", "fold", "ids"),
+        [
+            ("an*", False, ["0", "3"]),
+            ("AN*", True, ["0", "1", "3"]),
+            ("an\\*", False, ["3"]),
+            ("c\\\\*", False, ["2"]),
+            ("*?n", False, ["0", "1", "4"]),
+            ("\u00c4nn", True, []),  # letters beyond ASCII keep their case
+        ],
+    )
+    def test_a_wildcard_matches_whole_values(
+        self, cluster: Cluster, name: str, pattern: str, fold: bool, ids: list[str]
+    ) -> None:
+        fill(cluster, name, event(0, "ann"), event(1, "Ann"), event(2, "c\\d"), event(3, "an*"), event(4, "\u00e4nn"))
+        assert found(cluster, name, {"wildcard": {"user.name": {"value": pattern, "case_insensitive": fold}}}) == ids
 
     def test_a_phrase_is_found_in_text_whatever_its_case(self, cluster: Cluster, name: str) -> None:
         fill(cluster, name, event(0, message="sshd[1]: Failed password"), event(1, message="password failed"))

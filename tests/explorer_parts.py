@@ -68,6 +68,11 @@ def text_of(page: str) -> str:
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page)))
 
 
+def all_links(page: str) -> set[str]:
+    """The addresses of all links."""
+    return {each.replace("&amp;", "&") for each in re.findall(r'href="([^"]+)"', page)}
+
+
 def incident_links(page: str) -> list[str]:
     """The addresses of the incidents of a list, in its order."""
     return list(dict.fromkeys(re.findall(r'href="(/jobs/[^"/]+/incidents/[^"?/]+)"', page)))

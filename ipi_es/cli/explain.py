@@ -74,10 +74,11 @@ def explain(ctx: click.Context, job_name: str, entity: str, ip: str, shown: Time
 
 def _unknown(cluster: Cluster, facts: PairFacts, job: Job, job_name: str) -> UnknownEntity | None:
     """Return the error for a name that neither the history nor a record has (usually a typo); None for a known name."""
-    from ipi_es.results.reading.listing import nearest_entity, recorded_entity
+    from ipi_es.results.reading.listing import is_recorded, nearest_entity
+    from ipi_es.results.reading.queries import ResultFilter
 
     entity, job_id = facts.seen.entity, job.job_id
-    if facts.seen.entity_seen or recorded_entity(cluster, job_id, entity):
+    if facts.seen.entity_seen or is_recorded(cluster, job_id, ResultFilter(entity=entity)):
         return None
     guess = nearest_entity(cluster, job, entity)
     known = f"did you mean “{visible(guess)}”?" if guess else f"`ipi-es results records {job_name}` shows known names."

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ipi_es.cluster.port import Cluster
     from ipi_es.config.job_config import Job
     from ipi_es.results.reading.listing import Quiet
+    from ipi_es.results.reading.network_filter import NetworkFilter
 
 REASONS = 3
 """Reasons that an incident's line has, in order of time; JSON has all."""
@@ -41,7 +42,7 @@ REASONS = 3
 REMARKS = {"is_interim": "interim", "repeat_of": "repeat", "suppressed_by": "allowed", SCHEDULED_EVENTS: "scheduled"}
 """Field of a result that raises no alert → the word for it."""
 
-PLAIN = ("sort", "desc", "min_score", "entity", "ip", "size", "exclude_interim", "bucket_span", "top_n")
+PLAIN = ("sort", "desc", "min_score", "entity", "ip", "network", "size", "exclude_interim", "bucket_span", "top_n")
 """Options that are taken as they are."""
 
 NAMES = {"overall": "overall buckets"}
@@ -72,6 +73,11 @@ def _number(_ctx: click.Context, _option: click.Parameter, value: float | None) 
 )
 @click.option("--entity", help="Only results of this entity.")
 @click.option("--ip", help="Only results of this address.")
+@click.option(
+    "--network",
+    metavar="NETWORK",
+    help="Only results of a network, such as 198.51.100.0/24, or of an operator: AS64500, or a part of its name.",
+)
 @click.option("--all", "everything", is_flag=True, help="With repeats, what was expected, and what verdicts closed.")
 @click.option(
     "--new",
@@ -136,6 +142,7 @@ class ResultsRequest:
     min_score: float | None
     entity: str | None
     ip: str | None
+    network: NetworkFilter | None
     new: bool
     """Leave out repeats, what the allow list allows, and what is in a scheduled event."""
     size: int
@@ -174,6 +181,7 @@ class ResultsRequest:
                 "an influencer is an entity or an address, and never both",
                 hint="give --entity or --ip, or ask for records",
             )
+        network = None if chosen["network"] is None else _network(chosen["network"], kind, entity)
         start, end = (None if text is None else parse_time(text, now=now) for text in (chosen["start"], chosen["end"]))
         if start is not None and end is not None and end <= start:
             raise UsageError(
@@ -181,7 +189,7 @@ class ResultsRequest:
                 hint="times are [start, end), such as now-7d and now",
             )
         new = new or (table and kind in ("records", "influencers") and not everything)
-        plain = {name: chosen[name] for name in PLAIN}
+        plain = {name: chosen[name] for name in PLAIN} | {"network": network}
         return cls(start=start, end=end, now=now, new=new, table=table, everything=everything, **plain)
 
     def filter(self, job: Job) -> ResultFilter:
@@ -192,9 +200,25 @@ class ResultsRequest:
             min_score=self.min_score,
             entity=None if self.entity is None else named_entity(job, self.entity),
             ip=None if self.ip is None else canonical(named_address(self.ip, job)),
+            network=None if self.network is None else self.network.query(job),
             interim=not self.exclude_interim,
             new=self.new,
         )
+
+
+def _network(text: str, kind: str, entity: str | None) -> NetworkFilter:
+    """Return the network or operator that is asked for. Raises UsageError where results of a kind don't have it."""
+    from ipi_es.results.reading.network_filter import NetworkFilter
+
+    if kind in ("buckets", "overall"):
+        raise UsageError("buckets are of all networks", hint="leave out --network, or ask for records")
+    network = NetworkFilter.of(text)
+    if kind == "influencers" and (network.network is None or entity is not None):
+        raise UsageError(
+            "influencers have no operator, and those of entities have no network",
+            hint="name a network and no --entity, or ask for records",
+        )
+    return network
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +273,8 @@ def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, s
     network = None if where.ip is None else network_of_address(where.ip)
     found = [each.source for each in stored_incidents(cluster, job.job_id, asked.start, asked.end)]
     all_rows = incident_rows(found, min_score=asked.min_score, entity=where.entity, network=network)
+    if asked.network is not None:
+        all_rows = asked.network.of_incidents(cluster, job, asked.start, asked.end).select(all_rows)
     rows = [each for each in all_rows if closed or each["state"] not in CLOSING]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
     notes = tuple(each for each in (note, incidents_note(cluster, job)) if each is not None)

@@ -14,7 +14,7 @@ from ipi_es.datafeed.bucket_counts import BucketCounts
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.gc_pause import gc_pause
 from ipi_es.datafeed.normalize import Normalizer
-from ipi_es.datafeed.searches.pages import NO_ROWS, Rows
+from ipi_es.datafeed.searches.pages import NO_ROWS, Pages, Rows
 from ipi_es.datafeed.searches.proven import ProvenReader, Read
 from ipi_es.datafeed.searches.read_plan import (
     NOTHING,
@@ -26,7 +26,7 @@ from ipi_es.datafeed.searches.read_plan import (
     whole_buckets,
 )
 from ipi_es.datafeed.searches.recall import read_words, words_body
-from ipi_es.datafeed.searches.requests import MS, time_range_body
+from ipi_es.datafeed.searches.requests import MS, page_body, time_range_body
 from ipi_es.datafeed.spec import SUCCESS, FeedSpec
 from ipi_es.errors import NotFound, UsageError
 from ipi_es.networks.network_table import NetworkTable
@@ -81,11 +81,22 @@ class Datafeed:
             raise UsageError(f"a span of {span} s is no time span", hint="bucket_span is at least one second")
         if end < start:
             raise UsageError("the end lies before the start", hint="give --start and --end in this order")
-        if self._wanted.context_fields:  # indices may get these fields at any time
-            spec = self._wanted.with_fields_of(self._field_types(self._wanted.context_fields))
-            if spec != self.spec:
-                self.spec, self._proven = spec, ProvenReader(self._cluster, spec)
+        self._find_fields()
         return self._read(*whole_buckets(start, end, span), span)
+
+    def read_page(self, start: int, end: int, span: int, limit: int) -> list[EventBucket] | None:
+        """Read the event buckets of [start, end) that have rows in one search, without counts and groups.
+
+        ``start`` and ``end`` (epoch seconds) are multiples of ``span``. Returns None for more than a page of rows.
+        Raises ClusterTimeout where the cluster takes more than ``limit`` seconds.
+        """
+        self._find_fields()
+        pages = Pages.of(self.spec, timed=True)
+        found = self._search({**page_body(self.spec, start, end, span=span), "timeout": f"{limit}s"})
+        if found and pages.page(found) is not None:
+            return None
+        rows = sorted(pages.by_bucket(start).items())
+        return [looked_up(self._normalizer.bucket(at, span, each), self.networks) for at, each in rows]
 
     def time_range(self) -> tuple[int, int] | None:
         """Return [first, end) of all the job's events in epoch seconds; None if there are none."""
@@ -185,6 +196,13 @@ class Datafeed:
             for at in range(stretch.start, stretch.end, span)
         )
         return [looked_up(bucket, self.networks) for bucket in buckets]
+
+    def _find_fields(self) -> None:
+        """Read operators and countries where the indices have these fields now; they may get them at any time."""
+        if self._wanted.context_fields:
+            spec = self._wanted.with_fields_of(self._field_types(self._wanted.context_fields))
+            if spec != self.spec:
+                self.spec, self._proven = spec, ProvenReader(self._cluster, spec)
 
     def _field_types(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, Any]]:
         """Return types by field; without those of indices where no index matches: then there are no events to read."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, tzinfo
 
 from ipi_es.results.documents import phrases
 from ipi_es.scoring.probability import SEVERITY_THRESHOLDS, Severity, severity
-from ipi_es.times import iso
+from ipi_es.times import SECONDS, iso
 
 
 def score_text(score: float) -> str:
@@ -34,6 +34,14 @@ def one_in(probability: float) -> str:
 def counted(number: int, noun: str) -> str:
     """Format a count: ``1 event``, ``2,000 events``."""
     return phrases.plural(number, noun)
+
+
+def rough_span(seconds: int) -> str:
+    """Format a length of time in its largest unit, rounded down: ``185 days``, ``1 hour``."""
+    for noun in ("day", "hour", "minute"):
+        if seconds >= SECONDS[noun[0]]:
+            return counted(seconds // SECONDS[noun[0]], noun)
+    return counted(seconds, "second")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ _BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
     "lte": operator.le,
 }
 Matcher: TypeAlias = Callable[[StoredDocument], bool]
-_WILDCARD = re.compile(r"\\.|.", re.DOTALL)
 _WORD = re.compile(r"\w+")
+_PATTERN_PART = re.compile(r"\\?.", re.DOTALL)
+"""A character of a wildcard pattern, or an escaped one."""
+_WILDCARDS = {"*": ".*", "?": "."}
 
 
 def unknown(what: str, name: str) -> RequestRejected:
@@ -167,15 +169,11 @@ def _prefix(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
 
 def _wildcard(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:
     name, value = _only(body, "wildcard")
-    pattern = value["value"] if isinstance(value, Mapping) else value
-    matches = re.compile(_WILDCARD.sub(_as_regexp, pattern), re.DOTALL).fullmatch
-    return lambda stored: any(matches(str(each)) is not None for each in index.values(stored, name))
-
-
-def _as_regexp(part: re.Match[str]) -> str:
-    """Return a part of a wildcard pattern as a regular expression: as in Lucene, a backslash quotes what follows."""
-    text = part[0]
-    return {"*": ".*", "?": "."}.get(text) or re.escape(text[1:] if len(text) > 1 else text)
+    given = value if isinstance(value, Mapping) else {"value": value}
+    flags = re.DOTALL | (re.IGNORECASE | re.ASCII if given.get("case_insensitive") else 0)
+    parts = (_WILDCARDS.get(part, re.escape(part[-1])) for part in _PATTERN_PART.findall(given["value"]))
+    pattern = re.compile("".join(parts), flags)
+    return lambda stored: any(pattern.fullmatch(str(each)) for each in index.values(stored, name))
 
 
 def _match_phrase(body: Mapping[str, Any], index: MemoryIndex) -> Matcher:

@@ -99,6 +99,8 @@ def paths(tab: Any, url: str) -> dict[str, str]:
         "incident": incident,
         "entity": entity,
         "address": address,
+        "network": f"{LIST}/networks/{company.SPRAYER}%2F24",
+        "narrowed": f"{LIST}?search=person*&network=AS1&answered=all",
         "results": f"{LIST}/results?with=repeats",
         "login": "/login",
         "nothing": f"{LIST}?severity=critical&search=nobody",

@@ -73,6 +73,19 @@ def test_an_analyst_sees_answers_and_undoes_under_the_name_that_the_cluster_know
     page = client.get(f"{where}/entities/{entity}")
     assert page.status_code == 200
     assert "Where it usually comes from isn't known here" in text_of(page.text), "the role doesn't read snapshots"
+    said = text_of(page.text.split('id="used"', 1)[1].split("</section>", 1)[0])
+    assert f"Not known here: you may not read the job's events in {EVENTS}" in said, "the role doesn't read events"
+    assert "No sign-in" not in said
+
+
+def test_sign_ins_are_shown_to_who_may_read_events_as_well(client: TestClient, bench: SecuredBench) -> None:
+    role = {"index_permissions": [{"index_patterns": [EVENTS], "allowed_actions": ["read"]}]}
+    bench.put("roles/events", role)
+    bench.put("rolesmapping/events", {"users": [ANALYST[0]]})
+    signed_in(client, ANALYST)
+    page = client.get(f"/jobs/{bench.job.job_id}/entities/person00").text
+    section = page.split('id="used"', 1)[1].split("</section>", 1)[0]
+    assert "203.0.113.0/24" in section, text_of(section)
 
 
 def test_who_may_only_read_results_sees_them_and_cannot_answer(client: TestClient, bench: SecuredBench) -> None:

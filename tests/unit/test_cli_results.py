@@ -219,6 +219,10 @@ def test_an_entity_and_an_address_of_one_name_are_two_influencers() -> None:
         (["influencers", "signins.json", "--entity", "a", "--ip", "192.0.2.1"], "an entity or an address, and never"),
         (["records", "signins.json", "--all", "--new"], "contradict each other"),
         (["overall", "signins.json", "--all"], "know no repeats"),
+        (["buckets", "signins.json", "--network", "192.0.2.0/24"], "buckets are of all networks"),
+        (["overall", "signins.json", "--network", "192.0.2.0/24"], "buckets are of all networks"),
+        (["influencers", "signins.json", "--network", "AS64500"], "influencers have no operator"),
+        (["records", "signins.json", "--network", "192.0.2.0/33"], "is no network"),
         (["records", "nowhere"], "there is no job “nowhere”"),
     ],
 )
@@ -226,6 +230,18 @@ def test_what_can_have_no_answer_is_refused(cluster: MemoryCluster, asked: list[
     done = run("results", *asked)
     assert (done.exit_code, done.stdout) == (2, "")
     assert says in done.stderr
+
+
+def test_results_are_narrowed_to_a_network(cluster: MemoryCluster) -> None:
+    network = f"{company.SPRAYER}/30"
+    for kind in ("records", "influencers", "incidents"):
+        every, found = (
+            rows_of(kind, "signins.json", "--all"),
+            rows_of(kind, "signins.json", "--all", "--network", network),
+        )
+        assert 0 < len(found) < len(every) + (kind == "incidents"), kind
+        assert all(company.SPRAYER in json.dumps(row) for row in found), kind
+    assert rows_of("records", "signins.json", "--network", "AS64999") == []
 
 
 @pytest.mark.parametrize("output", ["table", "json", "csv"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import worker_company as company
 import worker_parts as parts
-from explorer_parts import JOB, explorer_on, incident_links, scored_copy, text_of
+from explorer_parts import JOB, all_links, explorer_on, incident_links, scored_copy, text_of
 from incident_parts import JOB as PLAIN_JOB
 from incident_parts import START, change, ready, record, session_on
 from report_parts import HOSTILE
@@ -34,10 +34,6 @@ def cluster() -> MemoryCluster:
 @pytest.fixture(scope="module")
 def client(cluster: MemoryCluster) -> TestClient:
     return explorer_on(cluster)
-
-
-def all_links(page: str) -> set[str]:
-    return {each.replace("&amp;", "&") for each in re.findall(r'href="([^"]+)"', page)}
 
 
 def test_jobs_are_listed_with_their_state_and_open_findings(client: TestClient, cluster: MemoryCluster) -> None:
@@ -97,8 +93,10 @@ def test_filters_are_in_the_address(client: TestClient, cluster: MemoryCluster, 
         (f"{LIST}/incidents/{JOB.job_id}_incident_1_{'0' * 32}", 404, "has no such finding"),
         (f"{LIST}/addresses/office", 400, "is no IP address"),
         (f"{LIST}/results?with=nothing", 400, "chooses no results"),
-        (f"{LIST}/results?search=192.0.2.0/24", 400, "not by a network"),
-        (f"{LIST}?search=192.0.0.0/8", 400, "is no network of findings"),
+        (f"{LIST}/results?search=192.0.2.0/33", 400, "is no network"),
+        (f"{LIST}/results?network=AS1&search=192.0.2.0/24", 400, "both name a network"),
+        (f"{LIST}?network=AS4294967296", 400, "is no operator"),
+        (f"{LIST}/networks/192.0.2.0/x", 400, "is no network"),
         (f"{LIST}?search={'a' * 2_001}", 400, "at most 2,000 characters"),
         (f"{LIST}?page=000000001{'1' * 5_000}", 400, "is no number of a page"),
         (f"{LIST}/live?after=x", 400, "is no time in milliseconds"),
@@ -154,7 +152,7 @@ def test_an_entitys_page_says_where_it_usually_comes_from_and_what_was_found(
 def test_an_address_page_says_who_used_it(client: TestClient) -> None:
     page = client.get(f"{LIST}/addresses/{company.SPRAYER}")
     assert page.status_code == 200
-    assert "Who used it, and when" in page.text
+    assert "Who signed in from it, by day" in page.text
     assert len({each for each in all_links(page.text) if f"{LIST}/entities/" in each}) > 5
     assert client.get(f"{LIST}/addresses/::ffff:{company.SPRAYER}").text.count(company.SPRAYER) > 5
 
@@ -251,7 +249,12 @@ def test_a_hostile_name_is_text_everywhere(name: str) -> None:
         client.get(f"{base}/results?start=now-2d"),
         client.get(f"{base}/addresses/192.0.2.1"),
     ]
-    link = Links().entity(PLAIN_JOB.job_id, name)
+    links = Links()
+    network = links.network(PLAIN_JOB.job_id, name)
+    if network is not None:
+        pages.append(client.get(network))
+        assert "No stored finding names it" in text_of(pages[-1].text)
+    link = links.entity(PLAIN_JOB.job_id, name)
     if link is not None:
         pages.append(client.get(link))
         assert "1 record" in text_of(pages[-1].text) or "2 records" in text_of(pages[-1].text)

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ipi_es.cluster.answers.hints import INCOMPLETE_HINT
-from ipi_es.datafeed.entity_choice import Choice
-from ipi_es.datafeed.searches.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME
+from ipi_es.datafeed.entity_choice import Choice, entity_choice
+from ipi_es.datafeed.searches.requests import COUNTRY, ENTITY, IP, MS, OPERATOR, OUTCOME, PAIRS, TIME, entity_keys
+from ipi_es.datafeed.spec import FeedSpec
 from ipi_es.errors import AnswerIncomplete
 
 SLICE_ROWS = 1_000
@@ -62,6 +63,20 @@ class Pages:
     operators: list[Any] = field(default_factory=list)  # empty unless with_operator
     countries: list[Any] = field(default_factory=list)  # empty unless with_country
     last: Mapping[str, Any] | None = None  # the last page's last key
+
+    @classmethod
+    def of(cls, spec: FeedSpec, *, timed: bool) -> Pages:
+        """Return empty pages for the answers to a datafeed's ``page_body``; ``timed``: with a span."""
+        keys = entity_keys(spec)
+        return cls(
+            timed,
+            spec.only_outcome is None,
+            spec.page_size,
+            with_operator=spec.operator_field is not None,
+            with_country=spec.country_field is not None,
+            entity_of=entity_choice(spec.entity_sources, keys),
+            chosen=len(keys) > 1,
+        )
 
     def page(self, aggregations: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Add one answer; return the key after which the next page starts, or None after the last page.

@@ -22,7 +22,6 @@ from typing import Any
 
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.datafeed.bucket_counts import BucketCounts
-from ipi_es.datafeed.entity_choice import entity_choice
 from ipi_es.datafeed.searches.pages import NO_ROWS, Pages, Rows, lacking, not_whole
 from ipi_es.datafeed.searches.read_plan import NOTHING, CountedBucket, Stretch, counts_of, read_plan
 from ipi_es.datafeed.searches.recall import outcomes_of, read_recall, recall_body
@@ -34,7 +33,6 @@ from ipi_es.datafeed.searches.requests import (
     TIME,
     VALUES,
     combinations_body,
-    entity_keys,
     events_body,
     page_body,
     plan_body,
@@ -224,16 +222,8 @@ class ProvenReader:
 
     def _pages(self, begin: int, end: int, span: int | None, unwanted: Callable[[], bool]) -> dict[int, Rows]:
         """Read the rows of [begin, end) by event bucket; without ``span``, it is a single event bucket."""
-        spec, keys, start = self._spec, entity_keys(self._spec), begin
-        pages = Pages(
-            span is not None,
-            spec.only_outcome is None,
-            spec.page_size,
-            with_operator=spec.operator_field is not None,
-            with_country=spec.country_field is not None,
-            entity_of=entity_choice(spec.entity_sources, keys),
-            chosen=len(keys) > 1,
-        )
+        spec, start = self._spec, begin
+        pages = Pages.of(spec, timed=span is not None)
         after: Mapping[str, Any] | None = None
         while not unwanted():
             answer = self._search(page_body(spec, begin, end, span=span, after=after))

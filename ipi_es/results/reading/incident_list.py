@@ -41,7 +41,9 @@ class IncidentFilter:
     entity: str | None = None
     """As results spell it; with ``*`` a pattern."""
     address: str | None = None
-    """A canonical address, or a network (/24 or /48)."""
+    """A canonical address."""
+    network: Query | None = None
+    """Only incidents that this query selects (:class:`ipi_es.results.reading.network_filter.IncidentNames`)."""
     reported_after: int | None = None
     """Only incidents that reached their level after this time, epoch milliseconds."""
 
@@ -117,7 +119,9 @@ def _query(job_id: str, where: IncidentFilter, states: Mapping[str, str]) -> Que
         is_pattern = "*" in where.entity
         filters.append(matching("entities", where.entity) if is_pattern else {"term": {"entities": where.entity}})
     if where.address is not None:
-        filters.append(any_of([{"term": {field: where.address}} for field in ("addresses", "networks")]))
+        filters.append({"term": {"addresses": where.address}})
+    if where.network is not None:
+        filters.append(where.network)
     if where.reported_after is not None:
         filters.append({"range": {"event.ingested": {"gt": where.reported_after, "format": "epoch_millis"}}})
     filters.append(_answered(where.answered, states))

@@ -81,10 +81,10 @@ def pairs_of(cluster: Cluster, job_id: str, timestamps: Sequence[int], names: Se
     return found
 
 
-def recorded_entity(cluster: Cluster, job_id: str, entity: str) -> bool:
-    """Return whether the entity has any record."""
+def is_recorded(cluster: Cluster, job_id: str, where: ResultFilter) -> bool:
+    """Return whether there is any record that ``where`` selects."""
     try:
-        return cluster.count(ALIAS, results_query(job_id, ["record"], ResultFilter(entity=entity))) > 0
+        return cluster.count(ALIAS, results_query(job_id, ["record"], where)) > 0
     except NotFound:
         return False
 

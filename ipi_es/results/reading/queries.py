@@ -76,6 +76,8 @@ class ResultFilter:
     """Only results that name this entity."""
     ip: str | None = None
     """Only results that name this address."""
+    network: Query | None = None
+    """Only results that this query selects (:meth:`ipi_es.results.reading.network_filter.NetworkFilter.query`)."""
     interim: bool = True
     """With interim results."""
     new: bool = False
@@ -118,6 +120,8 @@ def results_query(job_id: str, kinds: Sequence[ResultKind], where: ResultFilter 
         filters.append(any_of([{"term": {_ENTITY_FIELDS[kind]: where.entity}} for kind in kinds]))
     if where.ip is not None:
         filters.append(any_of([_of_ip(kind, where.ip) for kind in kinds]))
+    if where.network is not None:
+        filters.append(where.network)
     if not where.interim:
         filters.append(FINAL)
     query: Query = {"bool": {"filter": filters}}

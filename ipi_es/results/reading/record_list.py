@@ -29,6 +29,8 @@ class RecordFilter:
     entity: str | None = None
     """With ``*`` a pattern."""
     ip: str | None = None
+    network: Query | None = None
+    """See :class:`ipi_es.results.reading.queries.ResultFilter`."""
     shown: frozenset[str] = frozenset()
     """The kinds of :data:`LEFT_OUT` that aren't left out."""
 
@@ -39,7 +41,9 @@ def read_records(
     """Return a page of records, the worst first, and the number of all that the filter selects."""
     pattern = where.entity if where.entity is not None and "*" in where.entity else None
     entity = None if pattern is not None else where.entity
-    chosen = ResultFilter(where.start, where.end, min_score=where.min_score or None, entity=entity, ip=where.ip)
+    chosen = ResultFilter(
+        where.start, where.end, min_score=where.min_score or None, entity=entity, ip=where.ip, network=where.network
+    )
     query = results_query(job_id, ["record"], chosen)
     if pattern is not None:
         query["bool"]["filter"].append(matching("partition_field_value", pattern))

@@ -1,23 +1,20 @@
-"""What the parameters of a job's page choose: incidents by state and severity, and an entity or an address."""
+"""What the parameters of a page choose: incidents by state and severity, an entity, an address, a network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
 from urllib.parse import quote
 
 from ipi_es.addresses import canonical, packed
-from ipi_es.config.job_config import Job
 from ipi_es.errors import UsageError
-from ipi_es.results.reading.incident_grouping import network_of_address
 from ipi_es.results.reading.incident_list import STATES, Answered, IncidentFilter
+from ipi_es.results.reading.listing import is_recorded
+from ipi_es.results.reading.network_filter import NetworkFilter, names_network
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.scoring.probability import Severity
 from ipi_es.serve.explorer.links import LONGEST_NAME
 from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.worker.typed_names import named_entity
-
-SITE_BITS = {4: 24, 6: 48}
-"""Version of IP → the length of the networks that incidents name."""
 
 LEVELS = {str(level): float(level.threshold) for level in reversed(Severity) if level.threshold >= 25}
 """Severity → the lowest score of it; milder results belong to no incident."""
@@ -25,53 +22,51 @@ LEVELS = {str(level): float(level.threshold) for level in reversed(Severity) if 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What was searched for, as results spell it: an entity, an address, a network."""
+    """What was searched for, as results spell it: an entity or an address, a network or an operator, or both."""
 
     text: str
+    """What was typed into the search."""
     entity: str | None = None
+    """With ``*`` a pattern."""
     address: str | None = None
-    """A canonical address, or a network as incidents name it."""
+    """In canonical form."""
+    network: NetworkFilter | None = None
 
     @property
-    def is_address(self) -> bool:
-        """Whether it is one address."""
-        return self.address is not None and "/" not in self.address
-
-    @property
-    def is_network(self) -> bool:
-        """Whether it is a network."""
-        return self.address is not None and "/" in self.address
+    def words(self) -> str:
+        """What is searched for, as text."""
+        network = None if self.network is None else self.network.text
+        return " from ".join(each for each in (self.entity or self.address, network) if each)
 
 
 def search_of(visit: Visit) -> Search | None:
-    """Return what the parameter ``search`` names; None: nothing. Raises UsageError for what no job can have."""
-    text = visit.parameters.get("search", "").strip()
-    if not text:
-        return None
-    if len(quote(text)) > LONGEST_NAME:
+    """Return what the parameters ``search`` and ``network`` name; None: nothing.
+
+    A search for a network or an operator is the same as the parameter ``network``. A text that is no recorded entity is
+    an operator's name, if an operator's name contains it. Raises UsageError for what no job can have.
+    """
+    texts = [visit.parameters.get(name, "").strip() for name in ("search", "network")]
+    if max(len(quote(each)) for each in texts) > LONGEST_NAME:
         raise UsageError(f"a search takes at most {LONGEST_NAME:,} characters", hint="write * for a part of the name")
+    text, network = texts[0], NetworkFilter.of(texts[1]) if texts[1] else None
+    if not text:
+        return None if network is None else Search("", network=network)
     job = visit.folded_job()
     address = packed(text, job.datafeed_config.translators)
     if address is not None:
-        return Search(text, address=canonical(address))
-    if "/" in text and packed(text.rpartition("/")[0]) is not None:
-        return Search(text, address=_network(text))
-    return Search(text, entity=_entity(job, text))
-
-
-def _network(text: str) -> str:
-    """Return a network as incidents name it."""
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        network = None
-    if network is None or network.prefixlen != (SITE_BITS[network.version]):
-        raise UsageError(f"“{text}” is no network of findings", hint="these name a /24 of IPv4, or a /48 of IPv6")
-    return network_of_address(str(network.network_address))
-
-
-def _entity(job: Job, text: str) -> str:
-    return text if "*" in text else named_entity(job, text)
+        return Search(text, address=canonical(address), network=network)
+    if names_network(text):
+        if network is not None:
+            raise UsageError("“search” and “network” both name a network", hint="leave one of them empty")
+        return Search(text, network=NetworkFilter.of(text))
+    if "*" in text:
+        return Search(text, entity=text, network=network)
+    entity = named_entity(job, text)
+    if network is None and not is_recorded(visit.cluster, job.job_id, ResultFilter(entity=entity)):
+        operator = NetworkFilter.of(text)
+        if is_recorded(visit.cluster, job.job_id, ResultFilter(network=operator.query(job))):
+            return Search(text, network=operator)
+    return Search(text, entity=entity, network=network)
 
 
 def level_of(visit: Visit) -> tuple[str, float]:
@@ -91,12 +86,16 @@ def answered_of(visit: Visit) -> Answered:
 
 
 def incidents_of(visit: Visit, time: TimeRange, search: Search | None) -> IncidentFilter:
-    """Return the filter that the parameters choose."""
+    """Return the filter that the parameters choose. Raises UsageError where too many addresses are to be compared."""
+    search = search or Search("")
+    network = search.network
+    names = None if network is None else network.of_incidents(visit.cluster, visit.job, time.start, time.end)
     return IncidentFilter(
         time.start,
         time.end,
         min_score=level_of(visit)[1],
         answered=answered_of(visit),
-        entity=None if search is None else search.entity,
-        address=None if search is None else search.address,
+        entity=search.entity,
+        address=search.address,
+        network=None if names is None else names.query,
     )

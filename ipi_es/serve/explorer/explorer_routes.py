@@ -22,7 +22,7 @@ from ipi_es.serve.explorer.views.incident_page import incident_page
 from ipi_es.serve.explorer.views.job_page import job_page, live
 from ipi_es.serve.explorer.views.jobs_page import jobs_page
 from ipi_es.serve.explorer.views.login_page import LoginPages
-from ipi_es.serve.explorer.views.name_pages import address_page, entity_page
+from ipi_es.serve.explorer.views.name_pages import address_page, entity_page, network_page
 from ipi_es.serve.explorer.views.results_page import results_page
 from ipi_es.serve.explorer.visit import Visit
 from ipi_es.serve.reading_rights import require_reading
@@ -54,6 +54,7 @@ def routes(services: Services) -> list[BaseRoute]:
         Route(f"{job}/results", site.shown(results_page)),
         Route(incident, site.shown(incident_page)),
         Route(f"{job}/entities/{{name:any}}", site.shown(entity_page)),
+        Route(f"{job}/networks/{{network:any}}", site.shown(network_page)),
         Route(f"{job}/addresses/{{ip:any}}", site.shown(address_page)),
         Route(f"{incident}/verdict", site.sent(verdict), methods=["POST"]),
         Route(f"{incident}/revoke", site.sent(revoke), methods=["POST"]),

@@ -26,7 +26,7 @@ ROWS = 5
 PAIRS = 20
 """Addresses of an entity, or entities of an address, that its own page shows as lanes: the worst."""
 
-KEPT = ("start", "end", "search", "severity", "answered", "entities", "addresses")
+KEPT = ("start", "end", "search", "network", "severity", "answered", "entities", "addresses")
 """Parameters of a job's page that its links keep; others have no meaning, and may be of any length."""
 
 SHOWN_FROM = 1.0

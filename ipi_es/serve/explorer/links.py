@@ -48,6 +48,10 @@ class Links:
         """Return the address of an IP address's page."""
         return self._address(("jobs", job_id, "addresses", ip), parameters) if fits(ip) else None
 
+    def network(self, job_id: str, network: str, **parameters: object) -> str | None:
+        """Return the address of the page of a network or an operator."""
+        return self._address(("jobs", job_id, "networks", network), parameters) if fits(network) else None
+
     def live(self, job_id: str, **parameters: object) -> str:
         """Return the address that counts the findings since a time."""
         return self._address(("jobs", job_id, "live"), parameters)

@@ -13,10 +13,11 @@ from starlette.responses import HTMLResponse, Response
 import ipi_es
 from ipi_es.pages.environment import environment
 from ipi_es.pages.lanes import LANE_HEIGHT
-from ipi_es.pages.text import counted, severity_range
+from ipi_es.pages.text import counted, rough_span, severity_range
 from ipi_es.results.documents.visible import visible
 from ipi_es.scoring.probability import Severity
 from ipi_es.serve.explorer.links import Links
+from ipi_es.serve.explorer.sign_ins import HEIGHTS
 from ipi_es.serve.explorer.visit import SHOWN, Visit
 
 HEADERS = {
@@ -90,6 +91,8 @@ def _environment() -> Environment:
         "shown": SHOWN,
         "counted": counted,
         "lane_height": LANE_HEIGHT,
+        "rough_span": rough_span,
+        "sign_in_heights": HEIGHTS,
         "severities": [(str(level), severity_range(level), int(level) + 1) for level in reversed(Severity)],
     }
     return made

@@ -42,7 +42,7 @@ function goTo(key) {
   if (!target) return false;
   const details = target.closest("details");
   if (details && target.tagName === "SUMMARY") details.open = true;
-  target.focus();
+  (details?.querySelector(":required:invalid") || target).focus();
   target.scrollIntoView({ block: "nearest" });
   return true;
 }

@@ -20,12 +20,14 @@ from ipi_es.serve.explorer.answering import EXPIRIES, Outcome, outcome_of, rule_
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import AROUND, entries_of
+from ipi_es.serve.explorer.sign_ins import SignIns, of_address, of_entity
 from ipi_es.serve.explorer.stored_incident import stored_incident
 from ipi_es.serve.explorer.views.job_page import IncidentEntry
-from ipi_es.serve.explorer.visit import Visit
+from ipi_es.serve.explorer.visit import TimeRange, Visit
 from ipi_es.serve.reading_rights import require_reading
 from ipi_es.state.verdict_store import VERDICTS_INDEX
 from ipi_es.times import from_ms
+from ipi_es.worker.results_there import newest_result
 from ipi_es.worker.verdicts.job_verdicts import JobVerdicts
 from ipi_es.worker.verdicts.known_verdicts import network_of
 
@@ -75,6 +77,10 @@ def incident_page(visit: Visit) -> Response:
         around=around,
         notes=[each for each in (note, states.note or verdicts_note) if each is not None],
         entities=_names(source["entities"], visit.links.entity, job.job_id, around),
+        networks=[(name, visit.links.network(job.job_id, name)) for name in source["networks"][:MOST_NAMES]],
+        operators=[(f"AS{each}", visit.links.network(job.job_id, f"AS{each}")) for each in source["operators"]],
+        used=_used(visit, source, begin, end),
+        of_entity=_is_single(source, "entity_count", "entities"),
         addresses=_names(source["addresses"], visit.links.address, job.job_id, around),
         results=entries_of(results, job, visit.links),
         left_out=entry.results - len(results),
@@ -95,6 +101,20 @@ def _whole(visit: Visit, stored: Document) -> tuple[Incident | None, str | None]
         return require_incident(visit.cluster, stored, visit.job.incident_gap), None
     except UsageError as error:
         return None, f"{error.message}: the job's next run makes it anew, and until then it can't be answered"
+
+
+def _used(visit: Visit, source: Mapping[str, Any], begin: int, end: int) -> SignIns | None:
+    """Return the sign-ins of the only account, or else of the only address; None where there are several."""
+    time, (newest, _) = TimeRange(begin, end), newest_result(visit.cluster, visit.job, visit.snapshots)
+    if _is_single(source, "entity_count", "entities"):
+        return of_entity(visit, source["entities"][0], time, newest)
+    if _is_single(source, "address_count", "addresses"):
+        return of_address(visit, source["addresses"][0], time, newest)
+    return None
+
+
+def _is_single(source: Mapping[str, Any], count: str, names: str) -> bool:
+    return bool(source[count] == len(source[names]) == 1)
 
 
 def _names(names: list[str], link: Any, job_id: str, around: dict[str, str]) -> list[tuple[str, str | None]]:

@@ -13,8 +13,9 @@ from ipi_es.errors import UsageError
 from ipi_es.lists import some
 from ipi_es.pages.text import counted, score_text, severity_name
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_list import STATES, IncidentPage, read_incidents
-from ipi_es.results.reading.listing import nearest_entity, recorded_entity
+from ipi_es.results.reading.incident_list import STATES, IncidentFilter, IncidentPage, read_incidents
+from ipi_es.results.reading.listing import is_recorded, nearest_entity
+from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.serve.explorer.answered_states import answered_states
 from ipi_es.serve.explorer.choices import LEVELS, Search, answered_of, incidents_of, level_of, search_of
 from ipi_es.serve.explorer.lane_rows import here, job_lanes
@@ -109,7 +110,11 @@ def job_page(visit: Visit) -> Response:
         states=states,
         presets=_presets(visit, time, newest),
         moves=_moves(visit, time),
-        all_time=here(visit, search=None, severity=None, answered=None, **span(0, max(visit.now, time.end))),
+        all_time=here(
+            visit, search=None, network=None, severity=None, answered=None, **span(0, max(visit.now, time.end))
+        ),
+        elsewhere=_elsewhere(visit, where, found, states.moved),
+        any_time=here(visit, **span(0, max(visit.now, time.end))),
         live=_live(visit),
     )
 
@@ -131,8 +136,16 @@ def live(visit: Visit) -> Response:
     return JSONResponse({"count": found.total, "text": said}, headers=HEADERS)
 
 
+def _elsewhere(visit: Visit, where: IncidentFilter, found: IncidentPage, states: Mapping[str, str]) -> int:
+    """Return how many incidents the filters would select at other times; those of a network aren't known."""
+    if where.network is not None:
+        return 0
+    whole = read_incidents(visit.cluster, visit.job.job_id, replace(where, start=None, end=None), size=0, states=states)
+    return max(whole.total - found.total, 0)
+
+
 def _live(visit: Visit) -> str:
-    kept = {name: visit.parameters.get(name) for name in ("start", "search", "severity", "answered")}
+    kept = {name: visit.parameters.get(name) for name in ("start", "search", "network", "severity", "answered")}
     return visit.links.live(visit.job.job_id, after=to_ms(visit.now), **kept)
 
 
@@ -161,17 +174,19 @@ def _searched(visit: Visit, search: Search | None, time: TimeRange) -> str | Non
     if search is None:
         return None
     job_id, at = visit.job.job_id, span(time.start, time.end)
-    if search.is_address:
-        return visit.links.address(job_id, str(search.address), **at)
-    entity = search.entity
-    return None if entity is None or "*" in entity else visit.links.entity(job_id, entity, **at)
+    links, entity = visit.links, search.entity
+    if search.address is not None:
+        return links.address(job_id, search.address, **at)
+    if entity is not None:
+        return None if "*" in entity else links.entity(job_id, entity, **at)
+    return None if search.network is None else links.network(job_id, search.network.text, **at)
 
 
 def _guess(visit: Visit, job: Job, search: Search | None, found: IncidentPage) -> tuple[str, str] | None:
     """Return a known name that is similar to one that nothing was found of, and the address that searches for it."""
     if search is None or search.entity is None or found.total:
         return None
-    if recorded_entity(visit.cluster, job.job_id, search.entity):
+    if is_recorded(visit.cluster, job.job_id, ResultFilter(entity=search.entity)):
         return None
     guess = nearest_entity(visit.cluster, job, search.entity)
     return None if guess is None else (visible(guess), here(visit, search=guess))

@@ -28,10 +28,6 @@ def results_page(visit: Visit) -> Response:
     severity = visit.parameters.get("severity", "") or "warning"
     shown = [each for each in visit.request.query_params.getlist("with") if each]
     wrong = [each for each in shown if each not in LEFT_OUT] + ([severity] if severity not in LEVELS else [])
-    if search is not None and search.is_network:
-        raise UsageError(
-            "records are found by an entity or an address, not by a network", hint="search findings for a network"
-        )
     if wrong:
         raise UsageError(f"“{wrong[0]}” chooses no results", hint=f"say some of {', '.join(LEFT_OUT)}")
     where = RecordFilter(
@@ -39,11 +35,14 @@ def results_page(visit: Visit) -> Response:
         time.end,
         min_score=LEVELS[severity],
         entity=None if search is None else search.entity,
-        ip=search.address if search is not None and search.is_address else None,
+        ip=None if search is None else search.address,
+        network=None if search is None or search.network is None else search.network.query(job),
         shown=frozenset(shown),
     )
     rows, total = read_records(visit.cluster, job.job_id, where, first=(number - 1) * PAGE, size=PAGE)
-    kept = {name: visit.parameters.get(name) for name in ("start", "end", "search", "severity")} | {"with": shown}
+    kept = {name: visit.parameters.get(name) for name in ("start", "end", "search", "network", "severity")} | {
+        "with": shown
+    }
 
     def at(page_number: int) -> str:
         return visit.links.results(job.job_id, **kept, page=page_number)

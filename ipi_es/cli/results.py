@@ -266,6 +266,7 @@ def _overall(here: Shell, cluster: Cluster, jobs: Sequence[Job], asked: ResultsR
 
 def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, shown: TimeShown) -> FoundResults:
     from ipi_es.results.reading.incident_grouping import network_of_address
+    from ipi_es.results.reading.incident_list import IncidentFilter, partly_listed
     from ipi_es.results.reading.incidents_there import incident_rows, stored_incidents
     from ipi_es.worker.results_there import incidents_note, newest_result
 
@@ -277,13 +278,14 @@ def _incidents(here: Shell, cluster: Cluster, job: Job, asked: ResultsRequest, s
         all_rows = asked.network.of_incidents(cluster, job, asked.start, asked.end).select(all_rows)
     rows = [each for each in all_rows if closed or each["state"] not in CLOSING]
     newest, note = newest_result(cluster, job, here.settings.snapshots.directory)
-    notes = tuple(each for each in (note, incidents_note(cluster, job)) if each is not None)
+    searched = IncidentFilter(asked.start, asked.end, entity=where.entity, address=where.ip, network=where.network)
+    partly = partly_listed(cluster, job.job_id, searched)
+    notes = tuple(each for each in (note, incidents_note(cluster, job), partly) if each is not None)
     left_out = len(all_rows) - len(rows)
     if left_out:
         notes = (*notes, f"left out: {counted(left_out, 'incident')} that verdicts closed; --all shows them")
     scored = "nothing was scored" if newest is None else f"job {job.job_id} is scored up to {shown.copyable(newest)}"
-    rows = rows[: asked.size]
-    return FoundResults(rows, rows, f"No incidents; {scored}.", None, notes)
+    return FoundResults(rows[: asked.size], rows[: asked.size], f"No incidents; {scored}.", None, notes)
 
 
 def _of_job(

@@ -10,7 +10,7 @@ from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
 from ipi_es.datafeed.reader import Datafeed
 from ipi_es.datafeed.spec import FeedSpec
-from ipi_es.errors import UsageError
+from ipi_es.errors import NotFound, UsageError
 
 MOST_ROWS = 10_000
 """Rows (column, entity, address, outcome) of an answer: some 2 MB."""
@@ -29,6 +29,18 @@ class NamedEvents:
     start: int
     columns: list[EventBucket]
     """Those with events, in order of time. The query may match events of other names too."""
+
+
+def ip_types(cluster: Cluster, job: Job) -> frozenset[str]:
+    """Return the types that the job's field of addresses has in its indices; none where no index has it."""
+    runtime = job.datafeed_config.runtime_mappings.get(job.ip_field)
+    if runtime is not None:
+        return frozenset({str(runtime.get("type", "keyword"))})
+    try:
+        found = cluster.field_types(list(job.datafeed_config.indices), [job.ip_field])
+    except NotFound:
+        return frozenset()
+    return frozenset(found.get(job.ip_field, ()))
 
 
 def read_named(

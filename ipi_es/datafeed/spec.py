@@ -31,10 +31,11 @@ UNKNOWN = "unknown"
 MATCH_ALL: Mapping[str, Any] = {"match_all": {}}
 
 
-COUNTRY_TYPES = frozenset({"keyword", "constant_keyword", "wildcard"})
-"""Types of a field that can hold a country's letters; a composite aggregation accepts them."""
+KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard"})
+"""Types of a field that holds texts as they were sent, such as a country's letters; a composite aggregation accepts
+them."""
 
-OPERATOR_TYPES = COUNTRY_TYPES | {"long", "integer", "unsigned_long"}
+OPERATOR_TYPES = KEYWORDS | {"long", "integer", "unsigned_long"}
 """Types of a field that can hold an operator's number, as a number or as ``AS64496``."""
 
 
@@ -155,13 +156,13 @@ class FeedSpec:
 
         def usable(name: str | None, wanted: frozenset[str]) -> str | None:
             found = frozenset(types.get(name, ())) if name is not None else frozenset()
-            alike = found <= COUNTRY_TYPES or not found & COUNTRY_TYPES  # texts and numbers have no common order
+            alike = found <= KEYWORDS or not found & KEYWORDS  # texts and numbers have no common order
             return name if found and found <= wanted and alike else None
 
         return replace(
             self,
             operator_field=usable(self.operator_field, OPERATOR_TYPES),
-            country_field=usable(self.country_field, COUNTRY_TYPES),
+            country_field=usable(self.country_field, KEYWORDS),
         )
 
     def check_server(self, server: ServerInfo) -> None:

@@ -10,8 +10,10 @@ import pytest
 import worker_company as company
 import worker_parts as parts
 from cli_run import clock_at, run, work_in
+from explorer_parts import explorer_on
 from verdict_parts import said
 
+from ipi_es.results.reading.incidents_there import stored_incidents
 from ipi_es.state.rule_store import RuleStore, StoredRule
 from ipi_es.state.verdict_store import VerdictStore
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -192,3 +194,17 @@ def test_a_rule_of_no_incident_is_refused(cluster: MemoryCluster, place: str) ->
     record = parts.of_kind(parts.results(cluster, JOB), "record")
     assert record
     assert not rules(cluster)
+
+
+def test_a_search_says_that_a_long_incident_lists_some_of_its_names(cluster: MemoryCluster) -> None:
+    asked = ["results", "incidents", "signins", "--entity", "person00"]
+    assert "only the worst" not in run(*asked).stderr
+    stored = stored_incidents(cluster, JOB.job_id)[0]
+    cluster.put(stored.index, stored.id, {**stored.source, "entity_count": 1_001})
+    cluster.refresh(stored.index)
+    note = "1 finding with more than 1,000 accounts or networks: only the worst 1,000 of each are searched"
+    assert note in run(*asked).stderr
+    assert note not in run("results", "incidents", "signins").stderr
+    page = explorer_on(cluster).get("/jobs/signins?search=person00&start=2000-01-01").text
+    assert note in page
+    assert note in explorer_on(cluster).get("/jobs/signins/entities/person00").text

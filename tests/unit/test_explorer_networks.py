@@ -51,6 +51,15 @@ def test_who_may_not_read_events_is_told_so_and_sees_the_rest() -> None:
     assert "Its records 1–" in said
 
 
+def test_a_page_says_where_an_address_is_found_in_one_spelling_alone() -> None:
+    cluster = scored_copy()
+    types = {"source.ip": {"ip": [company.EVENTS], "keyword": ["older"]}}
+    cluster.field_types = lambda *_: types  # type: ignore[method-assign]
+    said = text_of(explorer_on(cluster).get(f"{LIST}/addresses/{company.SPRAYER}").text)
+    assert f"source.ip has several types (ip, keyword): of its texts, only {company.SPRAYER} itself is found." in said
+    assert "person" in said
+
+
 def test_a_search_for_a_network_leads_to_its_page(client: TestClient) -> None:
     network = f"{company.SPRAYER.rpartition('.')[0]}.0/24"
     page = client.get(f"{LIST}?search={network}&start=2000-01-01").text

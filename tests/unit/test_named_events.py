@@ -8,7 +8,7 @@ import pytest
 import worker_company as company
 
 from ipi_es.config.job_config import Job
-from ipi_es.datafeed.named_events import NamedEvents, read_named
+from ipi_es.datafeed.named_events import NamedEvents, ip_types, read_named
 from ipi_es.datafeed.searches.name_queries import address_query, entity_query
 from ipi_es.errors import UsageError
 from ipi_es.testing.memory_cluster import MemoryCluster
@@ -91,7 +91,7 @@ def test_too_many_rows_shorten_the_time_and_the_latest_are_read() -> None:
     cluster, job = filled(["ann"] * 16), job_of()
 
     def read(most: int) -> NamedEvents:
-        query = address_query(job, "203.0.113.7")
+        query = address_query(job, "203.0.113.7", ip_types(cluster, job))
         return read_named(cluster, job, query, START, START + 16 * DAY, DAY, most)
 
     whole, part = read(17), read(6)
@@ -102,3 +102,34 @@ def test_too_many_rows_shorten_the_time_and_the_latest_are_read() -> None:
     )
     with pytest.raises(UsageError, match="more than 1 different sign-ins"):
         read(1)
+
+
+@pytest.mark.parametrize(
+    ("pick", "wanted"), [(None, [0, 1, 2]), ("last", [0, 1, 2, 3])]
+)  # a list of addresses is malformed unless one is picked
+def test_an_address_in_a_text_is_found_in_each_spelling(pick: str | None, wanted: list[int]) -> None:
+    texts = [
+        "203.0.113.7",
+        "203.0.113.7:443",
+        "::FFFF:203.0.113.7",
+        "10.0.0.1, 203.0.113.7",
+        "1203.0.113.7",
+        "10.0.0.1",
+    ]
+    cluster = filled([{"name": "ann", "id": text} for text in texts])
+    data = company.job_data() | {"analysis_config": {"bucket_span": "3h", "detectors": [{"by_field_name": "user.id"}]}}
+    job = Job.model_validate(data | {"datafeed_config": data["datafeed_config"] | {"ip_pick": pick}})
+    types = ip_types(cluster, job)
+    assert types == {"keyword"}
+    found = read_named(cluster, job, address_query(job, "203.0.113.7", types), START, START + 6 * DAY, DAY)
+    assert [(each.start - START) // DAY for each in found.columns if "203.0.113.7" in each.ips] == wanted
+
+
+def test_an_ipv6_address_in_a_text_is_found_in_full_and_in_capitals() -> None:
+    cluster = filled(
+        [{"name": "ann", "id": text} for text in ("2001:db8::1", "2001:DB8::1", f"2001:0db8:{'0000:' * 5}0001")]
+    )
+    data = company.job_data() | {"analysis_config": {"bucket_span": "3h", "detectors": [{"by_field_name": "user.id"}]}}
+    job = Job.model_validate(data)
+    query = address_query(job, "2001:db8::1", ip_types(cluster, job))
+    assert len(read_named(cluster, job, query, START, START + 3 * DAY, DAY).columns) == 3

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from ipaddress import ip_address
 from itertools import product
 
 from ipi_es.cluster.port import Json
 from ipi_es.config.entity_names import EntitySource, EntityStep
 from ipi_es.config.job_config import Job
+from ipi_es.datafeed.spec import KEYWORDS
 from ipi_es.errors import UsageError
 
 SPACES = (" ", "\t")
@@ -40,9 +42,26 @@ def entity_query(job: Job, name: str) -> Json:
     return found[0] if len(found) == 1 else {"bool": {"should": found, "minimum_should_match": 1}}
 
 
-def address_query(job: Job, ip: str) -> Json:
-    """Return the query for the events from a canonical address."""
-    return {"term": {job.ip_field: ip}}
+def address_query(job: Job, ip: str, types: Collection[str]) -> Json:
+    """Return the query for the events from a canonical address; ``types``: those of the field in the job's indices.
+
+    A field of type ``ip`` is compared as an address; keywords may hold it with a port, in a list, or in another
+    spelling (:func:`finds_each_spelling`).
+    """
+    exact: Json = {"term": {job.ip_field: ip}}
+    if not types or not KEYWORDS.issuperset(types):
+        return exact
+    texts = dict.fromkeys((ip, ip_address(ip).exploded))
+    each = [{"wildcard": {job.ip_field: {"value": f"*{text}*", "case_insensitive": True}}} for text in texts]
+    return {"bool": {"should": [exact, *each], "minimum_should_match": 1}}
+
+
+def finds_each_spelling(types: Collection[str]) -> bool:
+    """Return whether :func:`address_query` finds an address in every spelling; otherwise, in the canonical one alone.
+
+    Patterns are for keywords: the servers refuse them where an index has the type ``ip``.
+    """
+    return set(types) <= {"ip"} or KEYWORDS.issuperset(types)
 
 
 def _by_source(source: EntitySource, name: str, steps: Sequence[EntityStep]) -> Iterator[Json]:

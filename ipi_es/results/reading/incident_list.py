@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ipi_es.cluster.port import Cluster, Document
 from ipi_es.config.given_verdict import CLOSING, COMPROMISED
 from ipi_es.errors import NotFound
-from ipi_es.results.reading.incident_grouping import OPEN
+from ipi_es.results.documents.phrases import plural
+from ipi_es.results.reading.incident_grouping import LISTED, OPEN
 from ipi_es.results.reading.incidents_there import incidents_query
 from ipi_es.results.reading.queries import Query, any_of, matching
 from ipi_es.results.words import ALIAS, INCIDENT_SCORE
@@ -83,6 +84,27 @@ def read_incidents(
         return IncidentPage([], 0)
     rows = [{**hit["_source"], "state": states.get(hit["_id"], hit["_source"]["state"])} for hit in hits["hits"]]
     return IncidentPage(rows, int(hits["total"]["value"]))
+
+
+def partly_listed(cluster: Cluster, job_id: str, where: IncidentFilter) -> str | None:
+    """Return the note that a search for a name may miss incidents, as they list some of their names; None: it doesn't.
+
+    Whether these were answered doesn't matter.
+    """
+    fields = () if where.entity is None else ("entity_count",)
+    if where.address is not None or where.network is not None:
+        fields = ("address_count", "network_count", *fields)
+    if not fields:
+        return None
+    others = replace(where, entity=None, address=None, network=None, answered="all")
+    query = _query(job_id, others, {})
+    query["bool"]["filter"].append(any_of([{"range": {field: {"gt": LISTED}}} for field in fields]))
+    try:
+        number = cluster.count(ALIAS, query)
+    except NotFound:
+        return None
+    had = f"{plural(number, 'finding')} with more than {LISTED:,} accounts or networks"
+    return f"{had}: only the worst {LISTED:,} of each are searched" if number else None
 
 
 def results_there(

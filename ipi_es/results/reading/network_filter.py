@@ -21,7 +21,7 @@ from ipi_es.networks.network_values import MAX_OPERATOR, operator_number
 from ipi_es.results.index_mapping import can_be_flat
 from ipi_es.results.reading.incident_grouping import LEAST_SCORE, network_of_address
 from ipi_es.results.reading.incidents_there import incidents_query
-from ipi_es.results.reading.queries import Query, results_query
+from ipi_es.results.reading.queries import Query, matching, results_query
 from ipi_es.results.words import ALIAS
 
 SITE_BITS = {4: 24, 6: 48}
@@ -106,8 +106,7 @@ class NetworkFilter:
             return {"bool": {"filter": [within], "must_not": [{"term": {job.ip_field: "0.0.0.0/0"}}]}}
         if self.organization is None:
             return {"term": {OPERATOR: self.operator}}
-        pattern = re.sub(r"[?\\]", r"\\\g<0>", self.organization)
-        return {"wildcard": {ORGANIZATION: {"value": f"*{pattern}*", "case_insensitive": True}}}
+        return matching(ORGANIZATION, f"*{self.organization}*", fold=True)
 
     @property
     def is_site(self) -> bool:

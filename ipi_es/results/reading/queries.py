@@ -95,9 +95,9 @@ CLOSED: Query = {"terms": {VERDICT: list(CLOSING)}}
 """Selects results that a verdict closed."""
 
 
-def matching(field: str, pattern: str) -> Query:
-    """Return the query for values that ``pattern`` matches, in which only ``*`` has a meaning."""
-    return {"wildcard": {field: {"value": re.sub(r"[\\?]", r"\\\g<0>", pattern)}}}
+def matching(field: str, pattern: str, *, fold: bool = False) -> Query:
+    """Return the query for values that ``pattern`` matches, ``fold``: in any case. ``*`` alone has a meaning in it."""
+    return {"wildcard": {field: {"value": re.sub(r"[\\?]", r"\\\g<0>", pattern), "case_insensitive": fold}}}
 
 
 def between(start: int | None, end: int | None) -> list[Query]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ from ipi_es.cluster.port import Json
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import networks_of
 from ipi_es.datafeed.event_bucket import EventBucket
-from ipi_es.datafeed.named_events import NamedEvents, read_named
-from ipi_es.datafeed.searches.name_queries import address_query, entity_query
+from ipi_es.datafeed.named_events import NamedEvents, ip_types, read_named
+from ipi_es.datafeed.searches.name_queries import address_query, entity_query, finds_each_spelling
 from ipi_es.errors import IpiEsError, PermissionDenied
 from ipi_es.ipinsights.prefixes import site_text
 from ipi_es.lists import some
@@ -99,6 +99,8 @@ class SignIns:
     """First column and number of columns of the page's time; None: all."""
     total: int = 0
     """Rows, those that aren't listed too."""
+    note: str | None = None
+    """Which sign-ins may be missing."""
     trouble: str | None = None
     hint: str | None = None
 
@@ -150,12 +152,18 @@ def of_address(visit: Visit, ip: str, time: TimeRange, newest: int | None) -> Si
     """Return the entities that signed in from a canonical address; ``newest`` as in :func:`of_entity`."""
     grouping = _Grouping(
         visit.links.address(visit.job.job_id, ip),
-        lambda job: address_query(job, ip),
+        lambda job: address_query(job, ip, ip_types(visit.cluster, job)),
         lambda _, where: where == ip,
         lambda who, _: who,
         visit.links.entity,
     )
-    return _sign_ins(visit, time, newest, grouping)
+    found = _sign_ins(visit, time, newest, grouping)
+    if found.trouble is not None or finds_each_spelling(types := ip_types(visit.cluster, visit.job)):
+        return found
+    note = (
+        f"{visit.job.ip_field} has several types ({', '.join(sorted(types))}): of its texts, only {ip} itself is found."
+    )
+    return replace(found, note=note)
 
 
 def _sign_ins(visit: Visit, time: TimeRange, newest: int | None, grouping: _Grouping) -> SignIns:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ipi_es.config.datafeed_config import AUTO
 from ipi_es.config.job_config import Job
-from ipi_es.datafeed.spec import FeedSpec
+from ipi_es.datafeed.spec import KEYWORDS, FeedSpec
 from ipi_es.errors import FieldMissing, FieldTypeWrong
 from ipi_es.lists import some
 from ipi_es.setup.checks.check_finding import Finding, ok, problem, warning
@@ -17,7 +17,6 @@ from ipi_es.setup.facts.field_roles import (
     DATES,
     ENTITY,
     IP,
-    KEYWORDS,
     NOT_FIELDS,
     OUTCOME,
     ROLES,

@@ -11,7 +11,7 @@ from ipi_es.addresses import Addresses, is_private, parse
 from ipi_es.cluster.port import Cluster, Json
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import context_from, networks_of
-from ipi_es.datafeed.spec import COUNTRY_TYPES, OPERATOR_TYPES
+from ipi_es.datafeed.spec import KEYWORDS, OPERATOR_TYPES
 from ipi_es.networks.network_file import FileSummary
 from ipi_es.networks.network_table import NetworkTable
 from ipi_es.networks.network_types import NetworkType, type_bits, type_names
@@ -125,6 +125,6 @@ def _other(cluster: Cluster, job: Job, part: ContextPart, used: str | None, samp
     types = cluster.field_types(list(job.datafeed_config.indices), asked)
     for name in asked:
         kinds = frozenset(types.get(name, ()))
-        if name != used and kinds and kinds <= (OPERATOR_TYPES if part == "operator" else COUNTRY_TYPES):
+        if name != used and kinds and kinds <= (OPERATOR_TYPES if part == "operator" else KEYWORDS):
             return name
     return None

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ipi_es.config.job_config import Job
+from ipi_es.datafeed.spec import KEYWORDS
 
 FieldTypes = Mapping[str, Mapping[str, Sequence[str]]]
 """``{field: {type: [indices…]}}`` as the cluster's port gives it."""
 
-KEYWORDS = frozenset({"keyword", "constant_keyword", "wildcard"})
 NUMBERS = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
 DATES = frozenset({"date", "date_nanos"})
 NOT_FIELDS = frozenset({"object", "nested"})

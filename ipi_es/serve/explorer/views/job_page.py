@@ -13,7 +13,13 @@ from ipi_es.errors import UsageError
 from ipi_es.lists import some
 from ipi_es.pages.text import counted, score_text, severity_name
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_list import STATES, IncidentFilter, IncidentPage, read_incidents
+from ipi_es.results.reading.incident_list import (
+    STATES,
+    IncidentFilter,
+    IncidentPage,
+    partly_listed,
+    read_incidents,
+)
 from ipi_es.results.reading.listing import is_recorded, nearest_entity
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.serve.explorer.answered_states import answered_states
@@ -87,14 +93,14 @@ def job_page(visit: Visit) -> Response:
     states = answered_states(visit)
     found = read_incidents(cluster, job.job_id, where, first=(number - 1) * PAGE, size=PAGE, states=states.moved)
     entries = [IncidentEntry.of(each, visit.links.incident(job.job_id, each["incident_id"])) for each in found.rows]
-    due = incidents_note(cluster, job)
+    due, partly = incidents_note(cluster, job), partly_listed(cluster, job.job_id, where)
     return page(
         visit,
         "job.html",
         job=job,
         time=time,
         newest=newest,
-        notes=[each for each in (note, due, states.note) if each is not None],
+        notes=[each for each in (note, due, states.note, partly) if each is not None],
         lanes=job_lanes(visit, time),
         found=found,
         entries=entries,

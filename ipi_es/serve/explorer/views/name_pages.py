@@ -21,7 +21,7 @@ from ipi_es.lists import some
 from ipi_es.networks.network_types import TYPES_FIELD
 from ipi_es.results.documents.phrases import TYPE_LABELS
 from ipi_es.results.documents.visible import visible
-from ipi_es.results.reading.incident_list import IncidentFilter, IncidentPage, read_incidents
+from ipi_es.results.reading.incident_list import IncidentFilter, IncidentPage, partly_listed, read_incidents
 from ipi_es.results.reading.network_filter import OPERATOR, ORGANIZATION, NetworkFilter
 from ipi_es.results.reading.queries import ResultFilter
 from ipi_es.results.reading.record_list import LEFT_OUT, RecordFilter, read_records
@@ -140,8 +140,9 @@ def _page(
     newest, note = newest_result(cluster, job, visit.snapshots)
     time, number = visit.range(newest, DEFAULT), visit.page(RECORDS)
     states = answered_states(visit)
-    found = IncidentPage([], 0)
+    found, partly = IncidentPage([], 0), None
     if incidents is not None:
+        partly = partly_listed(cluster, job.job_id, incidents)
         found = read_incidents(cluster, job.job_id, incidents, size=INCIDENTS, states=states.moved)
     chosen = RecordFilter(
         time.start, time.end, entity=where.entity, ip=where.ip, network=where.network, shown=frozenset(LEFT_OUT)
@@ -159,7 +160,7 @@ def _page(
         name=name,
         time=time,
         newest=newest,
-        notes=[each for each in (note, states.note) if each is not None],
+        notes=[each for each in (note, states.note, partly) if each is not None],
         usual=usual,
         facts=_facts(visit, records, subject),
         used=_used(visit, subject, time, newest),

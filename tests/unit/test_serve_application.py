@@ -67,6 +67,26 @@ def test_anybody_gets_the_kind_of_a_failure_and_the_log_its_text(
         assert "Elasticsearch 7" not in answer.text
 
 
+def test_readiness_is_asked_anew_where_a_caller_is_known() -> None:
+    """A caller is known for a minute; a cluster that died in it is not ready, and one that is back is."""
+
+    class Mortal(MemoryCluster):
+        dead = False
+
+        def user_name(self) -> None:
+            if self.dead:
+                raise ClusterUnreachable(f"nothing listens at {SECRET}")
+
+    cluster = Mortal()
+    client = client_of(services_of(lambda _: cluster))
+    assert (client.get("/").status_code, client.get("/readyz").status_code) == (200, 200)
+    cluster.dead = True
+    dead = client.get("/readyz")
+    assert (dead.status_code, dead.json()["reasons"][0]["reason"]) == (503, "unreachable")
+    cluster.dead = False
+    assert client.get("/readyz").status_code == 200
+
+
 def test_an_unknown_path_and_a_wrong_method_are_answered_in_elastics_form() -> None:
     client = client_of(services_of(lambda _: MemoryCluster()))
     missing = client.get("/nothing/../here")

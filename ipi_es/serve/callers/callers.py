@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 
 from starlette.requests import Request
 
@@ -101,24 +102,7 @@ class Callers:
 
     def under(self, authorization: str | None) -> Caller:
         """Return the caller with this Authorization header, None: without one. Raises as :meth:`of`."""
-
-        def connect() -> Caller:
-            try:
-                cluster = self._bind(authorization)
-            except ClusterError as error:  # nothing that the caller could send would help
-                raise public(error) from error
-            try:
-                return Caller(cluster.user_name() or ANONYMOUS, cluster)
-            except AuthenticationFailed as error:
-                raise AuthenticationFailed(
-                    "the cluster requires credentials, or others", hint=SEND, status=401
-                ) from error
-            except PermissionDenied:
-                raise  # the caller is known, and may read what the cluster says
-            except ClusterError as error:
-                raise public(error) from error
-
-        return self._kept(f"header {authorization or ''}", connect)
+        return self._kept(f"header {authorization or ''}", lambda: _asked(lambda: self._bind(authorization)))
 
     def acting_as(self, user: str) -> Caller:
         """Return the caller whom a trusted proxy signed in: a user of the cluster.
@@ -171,13 +155,17 @@ class Callers:
         return made
 
     def check(self) -> None:
-        """Connect to the cluster. Raises UsageError where it has no security and is not served without it."""
+        """Ask the cluster, each time anew. Raises UsageError where it has no security and is not served without it."""
         with suppress(AuthenticationFailed):  # it has security
-            if self.under(None).name == ANONYMOUS and not self._anonymous:
+            if _asked(lambda: self._without_credentials).name == ANONYMOUS and not self._anonymous:
                 try:
                     self._require_local()
                 except PermissionDenied as error:
                     raise UsageError(error.message, hint=error.hint) from None
+
+    @cached_property
+    def _without_credentials(self) -> Cluster:
+        return self._bind(None)
 
     def _require_local(self) -> None:
         if not self._local:
@@ -186,6 +174,22 @@ class Callers:
                 hint=OPEN_HINT,
                 status=403,
             )
+
+
+def _asked(bind: Callable[[], Cluster]) -> Caller:
+    """Return the caller whom the cluster names. Raises as :meth:`Callers.of`."""
+    try:
+        cluster = bind()
+    except ClusterError as error:  # nothing that the caller could send would help
+        raise public(error) from error
+    try:
+        return Caller(cluster.user_name() or ANONYMOUS, cluster)
+    except AuthenticationFailed as error:
+        raise AuthenticationFailed("the cluster requires credentials, or others", hint=SEND, status=401) from error
+    except PermissionDenied:
+        raise  # the caller is known, and may read what the cluster says
+    except ClusterError as error:
+        raise public(error) from error
 
 
 def _authorization(request: Request) -> str | None:

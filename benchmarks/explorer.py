@@ -27,7 +27,7 @@ from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster, Put
 from ipi_es.config.files.loading import check_job
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.node.local import LocalNode
 from ipi_es.results.documents.result_documents import (
     Bucket,

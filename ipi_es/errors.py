@@ -38,6 +38,7 @@ where they arise (the two cluster adapters, the configuration reader, the local 
     ├── JobBusy                     another worker holds this job
     ├── LostJob                     another worker took this job over during the work
     ├── NotSent                     a notification that its destination did not take
+    ├── DaskError                   Dask's scheduler or its workers can't be used
     └── NodeError                   the local server of demo and tests
 """
 
@@ -243,6 +244,10 @@ class NotSent(IpiEsError):
     def __init__(self, message: str, *, hint: str | None = None, wait: int | None = None) -> None:
         super().__init__(message, hint=hint)
         self.wait = wait
+
+
+class DaskError(IpiEsError):
+    """Dask's scheduler or its workers can't be used, or would give other results than this process."""
 
 
 class NodeError(IpiEsError):

@@ -18,7 +18,7 @@ from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.errors import IpiEsError
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.service.worker import Worker

@@ -16,7 +16,7 @@ from pathlib import Path
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.config.files.loading import load_job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.service.tick_outcome import TickResult
 from ipi_es.service.worker import Worker
 

@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.results.documents.result_documents import ResultContext, ResultDocument
 from ipi_es.results.words import ALIAS
 from ipi_es.serve.application import application

@@ -8,13 +8,16 @@ import click
 
 from ipi_es.cli.shared.output import accept_change_option
 from ipi_es.cli.shared.shell import clock, shell
-from ipi_es.errors import ClusterError, NoEvents, UsageError
+from ipi_es.config.files.loading import with_dask_options
+from ipi_es.errors import ClusterError, DaskError, NoEvents, UsageError
 from ipi_es.times import SECONDS, format_span, iso, parse_time
 
 if TYPE_CHECKING:
+    from ipi_es.cli.shared.progress import ProgressReporter
     from ipi_es.cluster.port import Cluster
     from ipi_es.config.job_config import Job
     from ipi_es.worker.job_resources import JobResources
+    from ipi_es.worker.job_session import BackfillRange
     from ipi_es.worker.scoring.dry_run import AlertCounts
 
 DAYS = 10
@@ -31,6 +34,18 @@ KEPT = "What was finished is kept; run the same command again to go on."
 @click.option(
     "--again", is_flag=True, help="Score the range again from --start and replace the results of earlier runs."
 )
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 512),
+    metavar="N",
+    help="Read and score on N processes of this machine (needs the extra [dask]).  [default: dask.workers]",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Read and score on the workers of a Dask scheduler, as tcp://host:8786.  [default: dask.scheduler, or "
+    "$DASK_SCHEDULER_ADDRESS]",
+)
 @accept_change_option
 @click.pass_context
 def backfill(
@@ -42,6 +57,8 @@ def backfill(
     *,
     dry_run: bool,
     again: bool,
+    workers: int | None,
+    scheduler: str | None,
     accept_change: bool,
 ) -> None:
     """Score a job's events of [--start, --end), by default those of the newest ten days, and write the results.
@@ -49,11 +66,15 @@ def backfill(
     A job that has no snapshot yet is trained first, on the events before --start. A run that was stopped, however it
     was, is continued where it stopped by the same command.
 
+    With --workers or --scheduler, events are read and scored by several processes or machines; the results are the
+    same.
+
     Example: ipi-es backfill jobs/logins.yml --start now-30d --end now
     """
     from ipi_es.cli.shared.progress import ProgressReporter
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
+    from ipi_es.worker.distributed.read_ahead import read_ahead_by
     from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.open_session import open_session
     from ipi_es.worker.scoring.dry_run import count_alerts
@@ -62,6 +83,9 @@ def backfill(
 
     here, now = shell(ctx), clock()
     on_change = OnChange.ACCEPT if accept_change else OnChange.REFUSE
+    if dry_run and (workers or scheduler):
+        raise UsageError("a dry run is scored by one process", hint="leave out --workers and --scheduler")
+    dask = with_dask_options(here.settings, {"workers": workers, "scheduler": scheduler}).dask
     job = here.job(job_name)
     span = job.bucket_span
     given = _whole_buckets(parse_time(start, now=now), parse_time(end or "now", now=now), now, span) if start else None
@@ -83,28 +107,37 @@ def backfill(
                     progress.reading(learn_from, learn_to)
                     session.train(learn_from, learn_to, learning)
                 planned = session.plan(first, stop, again=again)
-                if planned.resumed:
-                    click.echo(f"Going on from {iso(planned.start)}, where an earlier run stopped.", err=True)
-                if planned.never_scored:
-                    click.echo(
-                        f"note: {planned.never_scored:,} buckets before that have no results and get none now; "
-                        "--again scores everything from --start.",
-                        err=True,
-                    )
+                _print_plan(planned)
                 progress.scoring(planned.start, planned.end)
                 try:
-                    session.backfill(planned, progress.scored, again=again)
-                except ClusterError:
+                    with read_ahead_by(dask, resources, session.state.trained.snapshot_id, here.config):
+                        session.backfill(planned, progress.scored, again=again)
+                except (ClusterError, DaskError):
                     click.echo(f"Stopped. {KEPT}", err=True)
                     raise
     if dry_run:
         _print_counts(counted, progress.buckets)
         return
+    _print_done(job_name, first, stop, progress)
+
+
+def _print_done(job_name: str, first: int, stop: int, progress: ProgressReporter) -> None:
     click.echo(f"Scored {progress.events:,} events in {progress.buckets:,} buckets up to {iso(stop)}.")
     if not progress.events:
         note = f"note: there was no event in any of them; `ipi-es check {job_name}` says what the job's query finds"
         click.secho(note, fg="yellow", err=True)
     click.echo(f"Next: ipi-es results records {job_name} --start {iso(first)} --desc")
+
+
+def _print_plan(planned: BackfillRange) -> None:
+    if planned.resumed:
+        click.echo(f"Going on from {iso(planned.start)}, where an earlier run stopped.", err=True)
+    if planned.never_scored:
+        click.echo(
+            f"note: {planned.never_scored:,} buckets before that have no results and get none now; "
+            "--again scores everything from --start.",
+            err=True,
+        )
 
 
 def _require_trainable(resources: JobResources) -> None:

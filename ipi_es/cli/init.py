@@ -85,7 +85,7 @@ def init(
 
 
 def _url(*, ask: bool) -> str:
-    from ipi_es.config.settings import DEFAULT_HOST
+    from ipi_es.config.settings.cluster_settings import DEFAULT_HOST
     from ipi_es.node import status
 
     running = status()

@@ -136,7 +136,7 @@ def _print_outcomes(outcomes: dict[str, TickOutcome]) -> int:
 
 def _checked(listen: str | None) -> str | None:
     """Validate `--listen` as the settings do. Raises click.BadParameter if it is invalid."""
-    from ipi_es.config.settings import listen_address
+    from ipi_es.config.settings.serve_settings import listen_address
 
     if listen is None:
         return None

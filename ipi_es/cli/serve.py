@@ -12,7 +12,7 @@ from ipi_es.errors import IpiEsError, UsageError
 
 if TYPE_CHECKING:
     from ipi_es.cli.shared.shell import Shell
-    from ipi_es.config.settings import Settings
+    from ipi_es.config.settings.settings_file import Settings
     from ipi_es.serve.endpoint_server import EndpointServer
     from ipi_es.serve.server import Server
 

@@ -14,7 +14,7 @@ from ipi_es.cli.shared.shell import shell
 
 if TYPE_CHECKING:
     from ipi_es.config.job_config import Job
-    from ipi_es.config.settings import Settings
+    from ipi_es.config.settings.settings_file import Settings
     from ipi_es.setup.console_import import ImportOutcome
     from ipi_es.setup.setup_change import SetupChange
 

@@ -20,7 +20,8 @@ from ipi_es.config.hyperparameters import Hyperparameters
 from ipi_es.config.job_config import Job, Training
 from ipi_es.config.rules.allow_list import NO_RULE, AllowList
 from ipi_es.config.rules.allow_rule import AllowRule
-from ipi_es.config.settings import ClusterSettings, LoggingSettings, Settings, SnapshotSettings
+from ipi_es.config.settings.cluster_settings import ClusterSettings
+from ipi_es.config.settings.settings_file import LoggingSettings, Settings, SnapshotSettings
 
 __all__ = [
     "NO_RULE",

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from ipi_es.config.job_config import Job
 from ipi_es.config.sections import section_of
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.config.types import as_span
 
 _INTRODUCTION = """\

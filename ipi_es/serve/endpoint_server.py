@@ -7,7 +7,7 @@ import logging
 import sys
 from typing import Self
 
-from ipi_es.config.settings import ServeSettings
+from ipi_es.config.settings.serve_settings import ServeSettings
 from ipi_es.http.connection_limits import ConnectionLimits
 from ipi_es.http.listener import HttpListener
 from ipi_es.serve.application import endpoint_application

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from ipi_es.cluster.connect import CallerConnections
 from ipi_es.cluster.connection import Connection
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.errors import ClusterError
 from ipi_es.http.connection_limits import ConnectionLimits
 from ipi_es.http.listener import HttpListener

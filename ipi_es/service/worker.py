@@ -17,7 +17,7 @@ from ipi_es.cluster.port import Cluster
 from ipi_es.config.alert_config import Destination
 from ipi_es.config.files.loading import BadFile
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.errors import ClusterError
 from ipi_es.service.health.health import Fleet
 from ipi_es.service.health.http_server import Listener

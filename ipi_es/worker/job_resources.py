@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Protocol
 
 from ipi_es.cluster.port import Cluster
 from ipi_es.config.job_config import Job
@@ -33,7 +35,7 @@ from ipi_es.worker.incidents.incident_updates import IncidentUpdates
 from ipi_es.worker.lease_wait import LEASE
 from ipi_es.worker.scoring.describer import context_of
 from ipi_es.worker.scoring.normalizer_state import fields_of
-from ipi_es.worker.scoring.scoring_state import ScoringCache
+from ipi_es.worker.scoring.scoring_state import LoadedScoring, ScoringCache
 from ipi_es.worker.stores import Stores
 from ipi_es.worker.timing import OnStep, ignore_step
 from ipi_es.worker.training.job_snapshot import JobSnapshot
@@ -44,6 +46,13 @@ FOLDED_FOR = SECONDS["h"]
 """Seconds for which the folding of the indices is taken as known: a new index may be mapped otherwise."""
 
 log = logging.getLogger(__name__)
+
+
+class ReadAhead(Protocol):
+    """Reads the events of a job, and scores them ahead, in other processes."""
+
+    def read(self, start: int, end: int, loading: Future[LoadedScoring]) -> Generator[EventBucket, None, None]:
+        """Yield the event buckets of [start, end), epoch seconds, for the pipeline that is being loaded."""
 
 
 class JobResources:
@@ -75,6 +84,8 @@ class JobResources:
         fields = context_of(job).flat_fields
         self.cache = ScoringCache()
         """Scoring state that the last session of this process left loaded."""
+        self.distributed: ReadAhead | None = None
+        """Reads and scores ahead in other processes; None: this process does it."""
         self.took: OnStep = ignore_step
         """Called with the duration of each step of the work."""
         self.stores = Stores(
@@ -101,6 +112,10 @@ class JobResources:
     def read(self, start: int, end: int) -> Generator[EventBucket, None, None]:
         """Read the event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
+
+    def read_ahead(self, start: int, end: int, loading: Future[LoadedScoring]) -> Generator[EventBucket, None, None]:
+        """Read the event buckets of [start, end), epoch seconds, for the pipeline that is being loaded."""
+        return self.read(start, end) if self.distributed is None else self.distributed.read(start, end, loading)
 
     def folded_job(self) -> Job:
         """Return the job as it spells the names that people write, which its indices may fold to lower case.

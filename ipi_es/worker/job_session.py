@@ -306,13 +306,14 @@ class JobSession:
         stopping: Callable[[], bool] = lambda: False,
     ) -> StoredSink:
         """Score and write [start, end); when this returns, the results are visible to every search."""
-        events = each_timed(self.resources.took, "read", self.resources.read(start, end))
-        with closing(events) as reading, ThreadPoolExecutor(1) as beside:
+        with ThreadPoolExecutor(1) as beside:
             loading = beside.submit(self._loaded, start)
-            first = list(islice(reading, 1))  # from here on events are read ahead, while history is loaded
-            loaded = loading.result()
-            self.scoring.invalidate()  # between two batches, and after an error, it belongs to no checkpoint
-            loaded.pipeline.run(chain(first, reading), on_progress, stopping)
+            events = each_timed(self.resources.took, "read", self.resources.read_ahead(start, end, loading))
+            with closing(events) as reading:
+                first = list(islice(reading, 1))  # from here on events are read ahead, while history is loaded
+                loaded = loading.result()
+                self.scoring.invalidate()  # between two batches, and after an error, it belongs to no checkpoint
+                loaded.pipeline.run(chain(first, reading), on_progress, stopping)
         self.scoring.keep(loaded)
         self.resources.stores.results.show()  # a command that follows at once must not miss the last batch
         return loaded.sink

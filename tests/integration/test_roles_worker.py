@@ -26,7 +26,7 @@ from servers.secured import SecuredOpenSearch
 from ipi_es.cli.shared.shell import Shell
 from ipi_es.cluster.connect import connect
 from ipi_es.config.files.loading import load_settings
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.errors import PermissionDenied
 from ipi_es.service.tick_outcome import TickOutcome, TickResult
 from ipi_es.service.worker import Worker

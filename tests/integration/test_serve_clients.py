@@ -16,7 +16,7 @@ from service_parts import a_job
 
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster as Port
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.results.store import ResultStore
 from ipi_es.results.words import ALIAS

@@ -19,7 +19,7 @@ from service_parts import a_job
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.results.documents.result_documents import ResultContext
 from ipi_es.serve.server import Server
 from ipi_es.setup import setup_plan

@@ -12,7 +12,7 @@ from notifying_parts import write, written
 from service_parts import FixedClock, a_job
 
 from ipi_es.alerts.message import Notification
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.errors import NotSent
 from ipi_es.results.documents.result_documents import ResultContext, Stamp
 from ipi_es.results.store import ResultStore

@@ -9,7 +9,7 @@ import pytest
 from ipi_es.cli.shared.console_options import console_of
 from ipi_es.cluster import console
 from ipi_es.cluster.connection import Connection
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 
 
 @pytest.fixture

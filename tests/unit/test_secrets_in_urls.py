@@ -20,7 +20,7 @@ from signin_events import job_data, write_job
 from stub_server import Reply, StubServer
 
 from ipi_es.cli.shared.logs import set_up
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.service.health.health import DEAD_AFTER, Fleet
 from ipi_es.service.health.http_server import readiness
 from ipi_es.service.health.metrics import exposition, registry

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ipi_es.cluster.connection import Connection
 from ipi_es.config.files.loading import with_serve_options
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.errors import ConfigError
 from ipi_es.serve.callers.trusted_proxies import TrustedProxies
 

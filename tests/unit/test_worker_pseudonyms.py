@@ -20,7 +20,7 @@ from service_parts import FixedClock
 from ipi_es.alerts.message import Notification
 from ipi_es.cluster.port import Put
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.ipinsights.entity_hashing import entity_hashes
 from ipi_es.pseudonyms import is_pseudonym, of_key_file
 from ipi_es.results.words import ALIAS

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from ipi_es.cluster.console import Console
-    from ipi_es.config.settings import Settings
+    from ipi_es.config.settings.settings_file import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 

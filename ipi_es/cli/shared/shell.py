@@ -13,7 +13,7 @@ import click
 from ipi_es.cli.shared.logs import set_up
 from ipi_es.config.files.loading import find_job, load_settings
 from ipi_es.config.job_config import Job
-from ipi_es.config.settings import Settings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.worker.clock import SystemClock
 
 if TYPE_CHECKING:

@@ -16,7 +16,10 @@ from ipi_es.config.files.nearest import nearest
 from ipi_es.config.files.yaml_documents import Mistake, YamlDocument, expand, read_document
 from ipi_es.config.job_config import Job
 from ipi_es.config.rules.allow_rule import AllowRule
-from ipi_es.config.settings import SECRETS, ClusterSettings, ServeSettings, Settings, header_mistake
+from ipi_es.config.settings.cluster_settings import SECRETS, ClusterSettings, header_mistake
+from ipi_es.config.settings.dask_settings import DaskSettings
+from ipi_es.config.settings.serve_settings import ServeSettings
+from ipi_es.config.settings.settings_file import Settings
 from ipi_es.config.types import Section
 from ipi_es.errors import ConfigError, UsageError
 
@@ -31,6 +34,10 @@ OTHER_KIND: dict[type[Section], tuple[type[Section], str]] = {
 """The other kind of file for each kind: a setting that is unknown in one may belong in the other."""
 
 AnySection = TypeVar("AnySection", bound=Section)
+
+
+DASK_VARIABLE = "DASK_SCHEDULER_ADDRESS"
+"""Environment variable with the address of a Dask scheduler, as Dask itself has it."""
 
 
 def load_settings(
@@ -53,6 +60,21 @@ def load_settings(
     with_secrets = _with_secrets(settings.elasticsearch, document)
     jobs = _absolute(DEFAULT_JOBS if settings.jobs is None else settings.jobs, base)
     return settings.model_copy(update={"elasticsearch": with_secrets, "jobs": jobs})
+
+
+def with_dask_options(
+    settings: Settings, given: Mapping[str, Any], *, environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """Return the settings with options for Dask in their place; None is no option. Raises ConfigError.
+
+    A way that is given replaces the other one of the file; without any, ``$DASK_SCHEDULER_ADDRESS`` counts.
+    """
+    ways = ("scheduler", "workers")
+    data = settings.dask.model_dump() | ({} if all(given[way] is None for way in ways) else dict(given))
+    if all(data[way] is None for way in ways):
+        data["scheduler"] = environ.get(DASK_VARIABLE) or None
+    dask = _validate(DaskSettings, YamlDocument("the options for Dask", data), None, None)
+    return settings.model_copy(update={"dask": dask})
 
 
 def _settings_file(environ: Mapping[str, str], directory: Path) -> Path | None:

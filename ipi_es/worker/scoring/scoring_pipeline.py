@@ -34,6 +34,7 @@ class ScoringPipeline:
 
     job: Job
     keeper: HistoryKeeper
+    pairs: DayScorer
     scorer: BucketScorer
     describer: Describer
     sink: Sink
@@ -61,6 +62,7 @@ class ScoringPipeline:
         return cls(
             job=job,
             keeper=keeper,
+            pairs=pairs,
             scorer=BucketScorer(job, keeper.allow, pairs, snapshot.references, levels, repeats, keeper.holds),
             describer=Describer(
                 job,

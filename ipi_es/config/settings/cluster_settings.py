@@ -1,21 +1,17 @@
-"""`ipi-es.yml`: the cluster, where the jobs are, snapshots and logging."""
+"""The settings of the connection to the cluster."""
 
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from ipi_es.config.types import AnyPath, Count, Inconsistent, ReadableFile, Section, Text, Texts, Timeout
+from ipi_es.config.types import Count, Inconsistent, ReadableFile, Section, Text, Timeout
 
 DEFAULT_HOST = "http://localhost:9200"
 """The address of a server with default settings."""
-
-LOOPBACK, MAX_PORT = "127.0.0.1", 65_535
 
 SECRETS = ("api_key", "password", "bearer_token")
 """Settings that are never shown; each may be in a file of its own, named by ``<name>_file``."""
@@ -66,19 +62,6 @@ def _fingerprint(text: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{64}", plain):
         raise ValueError("must be a SHA-256 fingerprint: 64 hexadecimal digits, with or without colons")
     return plain
-
-
-def _header_name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", text) or text.lower() in {"authorization", "cookie", "host"}:
-        raise ValueError("must be a header's name of its own, such as X-Forwarded-User")
-    return text
-
-
-def _is_network(text: str) -> bool:
-    try:
-        return bool(ip_network(text, strict=False))
-    except ValueError:
-        return False
 
 
 def _region(text: str) -> str:
@@ -224,117 +207,3 @@ class ClusterSettings(Section):
 
 def _reveal(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
-
-
-class SnapshotSettings(Section):
-    """Where snapshots of networks and histories are kept."""
-
-    directory: AnyPath | None = Field(
-        default=None, description="A directory; by default they are kept in the cluster, so that any machine can go on."
-    )
-
-
-class LoggingSettings(Section):
-    """What is logged, and how."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least level that is logged."
-    )
-    format: Literal["text", "ecs"] = Field(
-        default="text", description="`text` for people, `ecs`: one ECS JSON object a line."
-    )
-
-
-def listen_address(text: str) -> str:
-    """Complete a listen address to ``HOST:PORT``, by default on 127.0.0.1. Raises ValueError, with the right form."""
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isdecimal() or int(port) > MAX_PORT:
-        raise ValueError("must be HOST:PORT, such as 127.0.0.1:9274, or :9274 for this machine alone")
-    return f"{host or LOOPBACK}:{port}"
-
-
-Listen: TypeAlias = Annotated[str, AfterValidator(listen_address)]
-
-
-class WorkerSettings(Section):
-    """How `ipi-es run` works."""
-
-    listen: Listen | None = Field(
-        default=None,
-        description="HOST:PORT to serve `/healthz`, `/readyz` and `/metrics` at, without a password: keep it to this "
-        "machine, or behind something that asks for one. By default nothing is served.",
-    )
-    parallel_jobs: Count = Field(default=2, ge=1, le=64, description="Jobs that are at work at the same time.")
-    lease: Timeout = Field(
-        default=24,
-        description="How long a job stays with a worker that says nothing more; another takes it over after that.",
-    )
-
-
-class ServeSettings(Section):
-    """How `ipi-es serve` works."""
-
-    listen: Listen = Field(default="127.0.0.1:9275", description="HOST:PORT to serve at.")
-    tls_certificate: ReadableFile | None = Field(
-        default=None, description="File with the server's certificate and its chain (PEM): serve HTTPS."
-    )
-    tls_key: ReadableFile | None = Field(
-        default=None, description="File with the key of `tls_certificate` (PEM, without a passphrase)."
-    )
-    anonymous: bool = Field(
-        default=False,
-        description="Serve a cluster without security to other machines too: whoever can connect may read and answer.",
-    )
-    product_header: bool = Field(
-        default=False,
-        description="Answer with `X-elastic-product: Elasticsearch`, which Elastic's clients require of a server.",
-    )
-    trusted_proxies: Texts = Field(
-        default=(),
-        description="Addresses or networks of proxies in front of the server, whose `X-Forwarded-Proto` and "
-        "`X-Forwarded-For` count.",
-    )
-    user_header: Annotated[str, AfterValidator(_header_name)] | None = Field(
-        default=None,
-        description="Header in which a trusted proxy names the user whom it signed in, such as `X-Forwarded-User`: the "
-        "server's own user acts for that one (run-as), if the cluster lets it.",
-    )
-    strict: bool = Field(
-        default=False,
-        description="Refuse a SageMaker request with a malformed row, as `?strict=1` does. By default such a row gets "
-        "an error in its place.",
-    )
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> ServeSettings:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise Inconsistent(((), "tls_certificate and tls_key belong together: give both, or neither"))
-        if self.user_header is not None and not self.trusted_proxies:
-            raise Inconsistent((("user_header",), "needs trusted_proxies: anybody else could name any user"))
-        for place, each in enumerate(self.trusted_proxies):
-            if not _is_network(each):
-                raise Inconsistent((("trusted_proxies", place), "must be an address or a network, as 192.0.2.0/24"))
-        return self
-
-    @property
-    def tls(self) -> tuple[Path, Path] | None:
-        """The files of certificate and key; None: HTTP."""
-        if self.tls_certificate is None or self.tls_key is None:
-            return None
-        return self.tls_certificate, self.tls_key
-
-
-class Settings(Section):
-    """The whole of `ipi-es.yml`. Without a file: a server on this machine, and the jobs in `jobs/`."""
-
-    elasticsearch: ClusterSettings = Field(
-        default_factory=ClusterSettings, description="The cluster; for OpenSearch too."
-    )
-    jobs: Texts | None = Field(
-        default=None,
-        description="Files, or patterns of files, with one job each; by default `jobs/*.yml`, `*.yaml`, `*.json`.",
-    )
-    snapshots: SnapshotSettings = Field(default_factory=SnapshotSettings, description="Where snapshots are kept.")
-    worker: WorkerSettings = Field(default_factory=WorkerSettings, description="How `ipi-es run` works.")
-    serve: ServeSettings = Field(default_factory=ServeSettings, description="How `ipi-es serve` works.")
-    logging: LoggingSettings = Field(default_factory=LoggingSettings, description="What is logged, and how.")

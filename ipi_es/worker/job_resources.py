@@ -113,6 +113,10 @@ class JobResources:
         """Read the event buckets of [start, end), epoch seconds."""
         return self.feed.read(start, end, self.job.bucket_span)
 
+    def distribute(self, reader: ReadAhead | None) -> None:
+        """Have events read and scored ahead by ``reader``; None: this process does it again."""
+        self.distributed = reader
+
     def read_ahead(self, start: int, end: int, loading: Future[LoadedScoring]) -> Generator[EventBucket, None, None]:
         """Read the event buckets of [start, end), epoch seconds, for the pipeline that is being loaded."""
         return self.read(start, end) if self.distributed is None else self.distributed.read(start, end, loading)

@@ -77,7 +77,7 @@ def distributed(
     with open_session(resources) as session:
         snapshot_id = session.state.trained.snapshot_id
         task = JobTask(name, job, source or InMemory(name), snapshot_id, made_with or versions_of(job))
-        resources.distributed = DistributedReader(client, task, resources, part_events)
+        resources.distribute(DistributedReader(client, task, resources, part_events))
         session.backfill(session.plan(start, end, again=again), lambda _: None, again=again)
 
 
@@ -108,7 +108,7 @@ def test_nothing_is_scored_in_this_process(client: Client, trained: MemoryCluste
     resources = JobResources(trained, job, clock=TestClock(NOW))
     with open_session(resources) as session:
         task = JobTask(uuid4().hex, job, InMemory("here"), session.state.trained.snapshot_id, versions_of(job))
-        resources.distributed = DistributedReader(client, task, resources)
+        resources.distribute(DistributedReader(client, task, resources))
         pipeline = session.loaded_scoring().pipeline
         counting = Counting(pipeline.pairs.snapshot, pipeline.keeper.history)
         pipeline.pairs = pipeline.scorer.scorer = counting  # the describer's explanations keep the other one

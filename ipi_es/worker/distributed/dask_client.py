@@ -34,7 +34,9 @@ def dask_client(settings: DaskSettings) -> Iterator[Client]:
     """
     require("scoring on several processes", DASK)
     import dask
+    import distributed
 
+    logging.getLogger(distributed.__name__).setLevel(logging.WARNING)  # at its import it was set to log every step
     with dask.config.set({"admin.large-graph-warning-threshold": MAX_DELTA}), as_dask_errors():
         if settings.scheduler is None:
             with _local(settings.workers or 1) as client:
@@ -75,7 +77,7 @@ def _local(workers: int) -> Iterator[Client]:
             host="tls://127.0.0.1",
             security=True,
             dashboard_address=None,
-            silence_logs=logging.CRITICAL,
+            silence_logs=False,
         ) as cluster,
         Client(cluster) as client,
     ):

@@ -37,8 +37,8 @@ def read_ahead_by(
     job = resources.job
     task = JobTask(uuid4().hex, job, cluster or own, snapshot_id, versions_of(job))
     with dask_client(settings) as client:
-        resources.distributed = DistributedReader(client, task, resources)
+        resources.distribute(DistributedReader(client, task, resources))
         try:
             yield
         finally:
-            resources.distributed = None
+            resources.distribute(None)

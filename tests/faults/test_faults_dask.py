@@ -1,0 +1,86 @@
+"""Faults of Dask during a backfill: workers and schedulers that die, and a worker that reads elsewhere."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import worker_company as company
+from backfill_process import Bench, eventually, same
+from dask_processes import dask_scheduler, spawned_by
+from servers.pool import Server
+
+pytestmark = pytest.mark.faults
+
+DAYS = 5
+
+
+@pytest.fixture(scope="module")
+def bench(opensearch: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    job = company.make_job(
+        "faults-dask",
+        "test-faults-dask",
+        analysis_config={"bucket_span": "15m"},
+        results_index_name="faults-dask",
+    )
+    made = Bench(opensearch.url, tmp_path_factory.mktemp("dask"), job, score_days=DAYS)
+    made.train()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module")
+def expected(bench: Bench) -> dict[str, object]:
+    """What one process leaves."""
+    bench.fresh()
+    code, said = bench.run(*bench.backfill())
+    assert code == 0, said
+    return bench.everything()
+
+
+@pytest.fixture
+def fresh(bench: Bench, expected: dict[str, object]) -> Bench:
+    bench.fresh()
+    return bench
+
+
+def test_a_worker_of_the_command_is_killed(fresh: Bench, expected: dict[str, object]) -> None:
+    run = fresh.start(*fresh.backfill("--workers", 2))
+    assert run.wait_for("bucket 2"), run.said
+    workers = spawned_by(run.process.pid)
+    assert len(workers) >= 2
+    os.kill(max(workers), signal.SIGKILL)
+    assert run.ended() == 0, run.said
+    same(fresh.everything(), expected)
+
+
+def test_a_worker_of_a_scheduler_is_killed(fresh: Bench, expected: dict[str, object], tmp_path: Path) -> None:
+    with dask_scheduler(fresh.directory, workers=2) as dask:
+        run = fresh.start(*fresh.backfill("--scheduler", dask.address))
+        assert run.wait_for("bucket 2"), run.said
+        dask.workers[0].kill()
+        assert run.ended() == 0, run.said
+    same(fresh.everything(), expected)
+
+
+def test_a_scheduler_is_killed(fresh: Bench, expected: dict[str, object]) -> None:
+    with dask_scheduler(fresh.directory, workers=1) as dask:
+        run = fresh.start(*fresh.backfill("--scheduler", dask.address))
+        assert run.wait_for("bucket 2"), run.said
+        dask.process.kill()
+        assert run.ended() == 1, run.said
+        assert "What was finished is kept" in run.said
+        assert "→" in run.said
+        assert "Traceback" not in run.said
+    code, said = fresh.run(*fresh.backfill())
+    assert code == 0, said
+    same(fresh.everything(), expected)
+
+
+def test_a_scheduler_without_workers_and_none_at_all(fresh: Bench) -> None:
+    code, said = fresh.run(*fresh.backfill("--scheduler", "tcp://127.0.0.1:9"))
+    assert (code, "no Dask scheduler answers at tcp://127.0.0.1:9" in said) == (1, True), said
+    eventually(lambda: fresh.run(*fresh.backfill())[0] == 0)  # the lease was released

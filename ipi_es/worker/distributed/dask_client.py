@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from ipi_es.config.settings.dask_settings import DaskSettings
@@ -37,13 +37,13 @@ def dask_client(settings: DaskSettings) -> Iterator[Client]:
     import distributed
 
     logging.getLogger(distributed.__name__).setLevel(logging.WARNING)  # at its import it was set to log every step
-    with dask.config.set({"admin.large-graph-warning-threshold": MAX_DELTA}), as_dask_errors():
-        if settings.scheduler is None:
-            with _local(settings.workers or 1) as client:
-                yield client
-        else:
-            with _connected(settings.scheduler, _security(settings)) as client:
-                yield client
+    with dask.config.set({"admin.large-graph-warning-threshold": MAX_DELTA}), ExitStack() as stack:
+        with as_dask_errors():  # not around the work: its own errors are none of Dask's
+            if settings.scheduler is None:
+                client = stack.enter_context(_local(settings.workers or 1))
+            else:
+                client = stack.enter_context(_connected(settings.scheduler, _security(settings)))
+        yield client
 
 
 @contextmanager

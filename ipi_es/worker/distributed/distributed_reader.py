@@ -84,7 +84,8 @@ class DistributedReader:
         try:
             with as_dask_errors():
                 self._read_on(parts)
-                pipeline = loading.result().pipeline
+            pipeline = loading.result().pipeline
+            with as_dask_errors():
                 history, delta = self._next_day(pipeline.keeper)
                 while self.reading:
                     if history.id != pipeline.keeper.id:

@@ -115,13 +115,13 @@ def _connected(path: Path, section: Mapping[str, Any]) -> Cluster:
     """Connect by a draft beside ``path``; the draft becomes the file once the cluster has answered."""
     from ipi_es.cluster.connect import connect
     from ipi_es.cluster.connection import Connection
-    from ipi_es.config.files.loading import load_settings
+    from ipi_es.config.files.loading import connection_data
     from ipi_es.config.files.yaml_documents import write_yaml
 
     draft = path.with_name(f"{path.name}.draft")
     write_file(draft, write_yaml({"elasticsearch": dict(section), "jobs": list(JOBS)}, comments=[HEAD]))
     try:
-        cluster = connect(Connection(**load_settings(draft).elasticsearch.plain()))
+        cluster = connect(Connection(**connection_data(draft)))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ipi_es.errors import UsageError
@@ -63,6 +64,11 @@ class Connection:
     read_again: Callable[[], Connection] | None = field(default=None, compare=False)
     caller: str | None = None
     run_as: tuple[str, str] | None = None
+
+    @classmethod
+    def renewed_by(cls, read: Callable[[], Mapping[str, Any]], now: Mapping[str, Any]) -> Connection:
+        """Return the connection with the data ``now``; ``read`` returns those of the configuration as it is later."""
+        return cls(**now, read_again=lambda: cls(**read()))
 
     def __repr__(self) -> str:
         auth = self.authorization()

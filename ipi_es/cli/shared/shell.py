@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ipi_es.cli.shared.logs import set_up
-from ipi_es.config.files.loading import find_job, load_settings
+from ipi_es.config.files.loading import connection_data, find_job, load_settings
 from ipi_es.config.job_config import Job
 from ipi_es.config.settings.settings_file import Settings
 from ipi_es.worker.clock import SystemClock
@@ -48,10 +48,7 @@ class Shell:
         """Return how to reach the cluster."""
         from ipi_es.cluster.connection import Connection
 
-        def read_again() -> Connection:
-            return Connection(**load_settings(self.config).elasticsearch.plain())
-
-        return Connection(**self.settings.elasticsearch.plain(), read_again=read_again)
+        return Connection.renewed_by(lambda: connection_data(self.config), self.settings.elasticsearch.plain())
 
     @contextmanager
     def cluster(self) -> Iterator[Cluster]:

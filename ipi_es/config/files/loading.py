@@ -62,6 +62,11 @@ def load_settings(
     return settings.model_copy(update={"elasticsearch": with_secrets, "jobs": jobs})
 
 
+def connection_data(path: Path | None = None) -> dict[str, Any]:
+    """Load what the settings file says of the connection to the cluster; secrets included: never log it."""
+    return load_settings(path).elasticsearch.plain()
+
+
 def with_dask_options(
     settings: Settings, given: Mapping[str, Any], *, environ: Mapping[str, str] = os.environ
 ) -> Settings:

@@ -18,7 +18,7 @@ from ipi_es import __version__
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
 from ipi_es.cluster.port import Cluster
-from ipi_es.config.files.loading import load_settings
+from ipi_es.config.files.loading import connection_data, load_settings
 from ipi_es.config.job_config import Job
 from ipi_es.datafeed.bucket_context import network_files
 from ipi_es.errors import DaskError
@@ -42,12 +42,8 @@ class SettingsFile:
 
     def open(self) -> tuple[Cluster, Path | None]:
         """See :class:`ClusterSource`."""
-
-        def read_again() -> Connection:
-            return Connection(**load_settings(self.path).elasticsearch.plain())
-
         settings = load_settings(self.path)
-        connection = Connection(**settings.elasticsearch.plain(), read_again=read_again)
+        connection = Connection.renewed_by(lambda: connection_data(self.path), settings.elasticsearch.plain())
         return connect(connection), settings.snapshots.directory
 
 
@@ -81,7 +77,7 @@ class JobTask:
 def versions_of(job: Job) -> dict[str, str]:
     """Return what must be equal for equal results: versions, contents of the job's files, and which key it has.
 
-    Raises UsageError for a file that can't be read.
+    Raises UsageError for the key of pseudonyms, DaskError for a file of networks, that can't be read.
     """
     versions = {
         "ipi-es": __version__,
@@ -103,6 +99,6 @@ def _digest_of(path: Path) -> str:
                 digest.update(block)
     except OSError as error:
         raise DaskError(
-            f"{path} can't be read on a Dask worker: {error.strerror}", hint="copy the file to all machines"
+            f"{path} can't be read: {error.strerror}", hint="the command and all Dask workers need the file"
         ) from error
     return digest.hexdigest()

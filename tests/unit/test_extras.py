@@ -95,6 +95,7 @@ def test_packages_are_not_installed_into_an_image(bare: None, monkeypatch: pytes
         (("train", "job.yml"), "training needs TensorFlow"),
         (("evaluate", "events.csv"), "the evaluation needs TensorFlow"),
         (("evaluate", "events.csv", "--plot", "roc.png"), "the evaluation needs TensorFlow and matplotlib"),
+        (("backfill", "job.yml", "--workers", "2"), "several processes needs Dask and cryptography"),
         (("demo",), "the demo needs a Java runtime"),
         (("node", "start"), "the local server needs a Java runtime"),
     ],

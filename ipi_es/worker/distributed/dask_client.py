@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from ipi_es.config.settings.dask_settings import DaskSettings
 from ipi_es.errors import DaskError, IpiEsError
-from ipi_es.extras import DASK, require
+from ipi_es.extras import DASK, PSEUDONYMS, require
 
 if TYPE_CHECKING:
-    from distributed import Client, Security
+    from distributed import Client, Security, Worker, WorkerPlugin
 
 CONNECT_SECONDS = 30
 """How long to wait for a scheduler, and then for its first worker."""
@@ -26,17 +27,24 @@ _NO_ANSWER = "see that `dask scheduler` runs there, and that it has the same ver
 _NO_WORKERS = "start some: dask worker {address} --nthreads 1 --nworkers auto, where ipi-es[dask] is installed"
 
 
+def require_dask() -> None:
+    """Raise ExtraMissing without Dask, or what makes the certificates of its local processes."""
+    require("scoring on several processes", DASK, PSEUDONYMS)
+
+
 @contextmanager
 def dask_client(settings: DaskSettings) -> Iterator[Client]:
     """Yield a client of ``settings.scheduler``, or of ``settings.workers`` new processes, which end with it.
 
-    Raises ExtraMissing without Dask, DaskError where the scheduler doesn't answer or has no workers.
+    Raises ExtraMissing as :func:`require_dask`, DaskError where the scheduler doesn't answer or has no workers.
     """
-    require("scoring on several processes", DASK)
+    require_dask()
     import dask
     import distributed
 
-    logging.getLogger(distributed.__name__).setLevel(logging.WARNING)  # at its import it was set to log every step
+    # at its import it was set to log every step; what happens to local processes is this command's doing, or an error
+    level = logging.ERROR if settings.scheduler is None else logging.WARNING
+    logging.getLogger(distributed.__name__).setLevel(level)
     with dask.config.set({"admin.large-graph-warning-threshold": MAX_DELTA}), ExitStack() as stack:
         with as_dask_errors():  # not around the work: its own errors are none of Dask's
             if settings.scheduler is None:
@@ -77,11 +85,25 @@ def _local(workers: int) -> Iterator[Client]:
             host="tls://127.0.0.1",
             security=True,
             dashboard_address=None,
-            silence_logs=False,
+            silence_logs=logging.CRITICAL,
         ) as cluster,
-        Client(cluster) as client,
+        Client(cluster, set_as_default=False) as client,
     ):
+        client.register_plugin(_ended_by_the_command())
         yield client
+
+
+def _ended_by_the_command() -> WorkerPlugin:
+    """Return a plugin with which local processes ignore Ctrl-C: it reaches them too, and the command ends them."""
+    from distributed import WorkerPlugin
+
+    class EndedByTheCommand(WorkerPlugin):  # type: ignore[misc]  # Dask has no types
+        name = "ended-by-the-command"
+
+        def setup(self, worker: Worker) -> None:  # noqa: ARG002  (Dask's signature)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return EndedByTheCommand()
 
 
 @contextmanager

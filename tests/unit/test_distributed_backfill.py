@@ -67,7 +67,7 @@ def distributed(
     *,
     again: bool = False,
     source: InMemory | None = None,
-    made_with: dict[str, str] | None = None,
+    versions: dict[str, str] | None = None,
     part_events: int = PART_EVENTS,
 ) -> None:
     """What the command does with a scheduler; ``source``: what Dask's workers read, in place of ``cluster``."""
@@ -76,7 +76,7 @@ def distributed(
     resources = JobResources(cluster, job, clock=TestClock(NOW))
     with open_session(resources) as session:
         snapshot_id = session.state.trained.snapshot_id
-        task = JobTask(name, job, source or InMemory(name), snapshot_id, made_with or versions_of(job))
+        task = JobTask(name, job, source or InMemory(name), snapshot_id, versions or versions_of(job))
         resources.distribute(DistributedReader(client, task, resources, part_events))
         session.backfill(session.plan(start, end, again=again), lambda _: None, again=again)
 
@@ -145,7 +145,7 @@ def test_a_range_is_scored_again_with_the_deltas_of_an_earlier_run_in_the_store(
 
 def test_workers_of_another_version_are_refused(client: Client, trained: MemoryCluster, job: Job) -> None:
     with pytest.raises(DaskError, match=r"differs from the command: it has NumPy .* instead of 1\.0") as refused:
-        distributed(client, trained, job, made_with={**versions_of(job), "NumPy": "1.0"})
+        distributed(client, trained, job, versions={**versions_of(job), "NumPy": "1.0"})
     assert refused.value.hint is not None
     backfill(trained, job)  # the lease was released, and nothing was written
 
@@ -189,9 +189,16 @@ def test_the_digest_tells_histories_apart(trained: MemoryCluster, job: Job) -> N
     assert history_digest(history) != before
 
 
-def test_tasks_hold_no_secret(job: Job, tmp_path: Path) -> None:
+def test_tasks_hold_no_secret(tmp_path: Path) -> None:
     path = tmp_path / "ipi-es.yml"
     path.write_text("elasticsearch:\n  username: ann\n  password: hunter2-hunter2\n")
+    key = tmp_path / "key"
+    key.write_text("5e" * 64)
+    key.chmod(0o600)
+    job = company.make_job(entity_pseudonyms={"key_file": str(key)})
+    assert job.stored_entity("ann").startswith("pseudo-")  # the key was read
     task = JobTask("run", job, SettingsFile(path), "snapshot", versions_of(job))
-    assert b"hunter2" not in pickle.dumps(task)
-    assert pickle.loads(pickle.dumps(task)) == task
+    stored = pickle.dumps(task)
+    for secret in (b"hunter2", b"5e5e5e", b"\x5e\x5e\x5e"):
+        assert secret not in stored
+    assert pickle.loads(stored) == task

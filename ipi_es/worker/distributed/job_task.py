@@ -56,21 +56,20 @@ class JobTask:
     job: Job
     cluster: ClusterSource
     snapshot_id: str
-    made_with: dict[str, str]
+    versions: dict[str, str]
     """What the command has, by :func:`versions_of`: a Dask worker with anything else would give other results."""
 
     def check(self) -> None:
         """Raise DaskError where this process would give other results than the command."""
         differ = [
-            f"{name} {here} instead of {self.made_with.get(name, 'none')}"
+            f"{name} {here} instead of {self.versions.get(name, 'none')}"
             for name, here in versions_of(self.job).items()
-            if here != self.made_with.get(name)
+            if here != self.versions.get(name)
         ]
         if differ:
             raise DaskError(
                 f"a Dask worker differs from the command: it has {'; '.join(differ)}",
-                hint="install the same versions on all machines (requirements.lock, or the same image), with the same "
-                "files at the same paths",
+                hint="install the same versions on all machines, with the same files at the same paths",
             )
 
 

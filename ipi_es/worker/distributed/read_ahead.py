@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ipi_es.config.settings.dask_settings import DaskSettings
-from ipi_es.worker.distributed.job_task import ClusterSource, JobTask, SettingsFile, versions_of
+from ipi_es.worker.distributed.job_task import JobTask, SettingsFile, versions_of
 from ipi_es.worker.job_resources import JobResources
 
 
@@ -18,14 +18,11 @@ def read_ahead_by(
     resources: JobResources,
     snapshot_id: str,
     config: Path | None = None,
-    *,
-    cluster: ClusterSource | None = None,
 ) -> Iterator[None]:
     """Let ``resources`` read and score ahead by Dask while the context lasts; without Dask in the settings, do nothing.
 
     ``config``: the settings file that the command was given; processes on this machine read it too, those of a
-    scheduler read their own. ``cluster``: where the processes find the cluster, in place of these files. Raises
-    ExtraMissing, DaskError.
+    scheduler read their own. Raises ExtraMissing, DaskError.
     """
     if not settings.used:
         yield
@@ -35,7 +32,7 @@ def read_ahead_by(
 
     own = SettingsFile(None if settings.scheduler or config is None else config.absolute())
     job = resources.job
-    task = JobTask(uuid4().hex, job, cluster or own, snapshot_id, versions_of(job))
+    task = JobTask(uuid4().hex, job, own, snapshot_id, versions_of(job))
     with dask_client(settings) as client:
         resources.distribute(DistributedReader(client, task, resources))
         try:

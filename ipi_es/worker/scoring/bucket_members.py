@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from ipi_es.worker.scoring.scored_bucket import ScoredBucket
 
 Organization = Callable[[int], str | None]
 """Returns an operator's name by its number."""
+
+Outcomes: TypeAlias = tuple[tuple[str, int], ...]
+"""(outcome, events)."""
 
 
 @dataclass(frozen=True)
@@ -53,34 +56,24 @@ class BucketMembers:
         """bool[n pairs]: which pairs are neither a repeat nor allowed."""
         return ~self._repeats & ~self._allowed
 
-    @cached_property
-    def _by_entity(self) -> NDArray[np.intp]:
-        """intp[n pairs]: the pairs in order of their entities; an entity's counted and least probable ones first."""
-        return self._sorted(self.scored.pairs.entity)
-
-    @cached_property
-    def _by_ip(self) -> NDArray[np.intp]:
-        return self._sorted(self.scored.pairs.ip)
-
-    def _sorted(self, codes: NDArray[np.int32]) -> NDArray[np.intp]:
-        return np.lexsort((self.scored.pairs.ln_p, ~self._counts, codes))
-
     def types_of(self, ips: NDArray[np.integer]) -> list[int]:
         """Return the types (a set each) of some addresses (indexes into the bucket's IPs)."""
         types = self.scored.bucket.network_types
         return [0] * len(ips) if types is None else types[ips].tolist()
 
-    def of_entity(self, entity: int) -> Members:
-        """Return the addresses of one entity (an index into the bucket's entities)."""
-        rows = _slice(self._by_entity, self.scored.pairs.entity, entity)
-        ips = self.scored.pairs.ip[rows]
-        return self._members(rows, [self.scored.bucket.ips[i] for i in ips[:NAMED].tolist()], ips[:NAMED])
+    def of_entities(self, entities: NDArray[np.integer]) -> list[Members]:
+        """Return the addresses of each of some entities (ascending indexes into the bucket's entities)."""
+        pairs, bucket = self.scored.pairs, self.scored.bucket
+        groups = _Groups.of(pairs.entity, entities, (pairs.ln_p, ~self._counts))
+        ips = [pairs.ip[rows] for rows in groups.first(NAMED)]
+        return self._members(groups, [[bucket.ips[i] for i in each.tolist()] for each in ips], ips)
 
-    def of_ip(self, ip: int) -> Members:
-        """Return the entities of one address (an index into the bucket's IPs)."""
-        rows = _slice(self._by_ip, self.scored.pairs.ip, ip)
-        names = [self.scored.bucket.entities[i] for i in self.scored.pairs.entity[rows[:NAMED]].tolist()]
-        return self._members(rows, names, np.array([ip]))
+    def of_ips(self, ips: NDArray[np.integer]) -> list[Members]:
+        """Return the entities of each of some addresses (ascending indexes into the bucket's IPs)."""
+        pairs, bucket = self.scored.pairs, self.scored.bucket
+        groups = _Groups.of(pairs.ip, ips, (pairs.ln_p, ~self._counts))
+        names = [[bucket.entities[i] for i in pairs.entity[rows].tolist()] for rows in groups.first(NAMED)]
+        return self._members(groups, names, np.split(ips, len(ips)) if len(ips) else [])
 
     def unusual(self) -> Unusual:
         """Count the pairs that would be records without a limit, except repeats and allowed ones."""
@@ -95,11 +88,11 @@ class BucketMembers:
             unlearned=int(np.count_nonzero(self._unlearned(rows))),
         )
 
-    def outcomes_of(self, rows: NDArray[np.intp] | list[int]) -> tuple[tuple[str, int], ...]:
-        """Return (outcome, events) of some pairs, the most frequent first; empty if the job scores only one outcome."""
-        if self._outcome_counts is None:
-            return ()
-        counts = self._outcome_counts[rows].sum(axis=0).tolist()
+    def outcomes_of(self, row: int) -> Outcomes:
+        """Return (outcome, events) of a pair, the most frequent first; empty if the job scores only one outcome."""
+        return () if self._outcome_counts is None else self._most_first(self._outcome_counts[row].tolist())
+
+    def _most_first(self, counts: list[int]) -> Outcomes:
         named = zip(self.scored.bucket.outcomes, counts, strict=True)
         return tuple(sorted(((name, count) for name, count in named if count), key=lambda one: (-one[1], one[0])))
 
@@ -124,28 +117,88 @@ class BucketMembers:
         entity, ip = self.scored.pairs.entity[rows], self.scored.pairs.ip[rows]
         return unlearned(self.history, self.scored.hashes[entity], self.scored.bucket.addresses[ip])
 
-    def _members(self, rows: NDArray[np.intp], names: list[str], named_ips: NDArray[Any]) -> Members:
-        pairs, context = self.scored.pairs, self.scored.bucket.context
-        counts = rows[self._counts[rows]]
-        operators = [] if context is None else [each for each in context.operator[named_ips].tolist() if each]
-        countries = [] if context is None else [country_text(each) for each in context.country[named_ips].tolist()]
-        organizations = [self.organization(each) for each in operators]
-        return Members(
-            count=len(rows),
-            unlearned=int(np.count_nonzero(self._unlearned(counts))),
-            repeats=int(np.count_nonzero(self._repeats[rows] & ~self._allowed[rows])),
-            allowed=int(np.count_nonzero(self._allowed[rows])),
-            names=tuple(names),
-            event_count=int(pairs.count[rows].sum()),
-            outcomes=self.outcomes_of(rows),
-            operators=tuple(dict.fromkeys(operators)),
-            organizations=tuple(dict.fromkeys(each for each in organizations if each)),
-            countries=tuple(dict.fromkeys(each for each in countries if each)),
-            network_types=type_names(reduce(or_, self.types_of(named_ips), 0)),
+    def _members(self, groups: _Groups, names: list[list[str]], ips: Sequence[NDArray[np.integer]]) -> list[Members]:
+        """Return the members of each group; ``ips``: the addresses whose networks are named."""
+        counted = self._counts[groups.rows]
+        unlearned_rows = np.zeros(len(counted), dtype=np.bool_)
+        unlearned_rows[counted] = self._unlearned(groups.rows[counted])
+        columns = zip(
+            groups.sizes.tolist(),
+            groups.total(unlearned_rows),
+            groups.total(self._repeats[groups.rows] & ~self._allowed[groups.rows]),
+            groups.total(self._allowed[groups.rows]),
+            groups.total(self.scored.pairs.count[groups.rows]),
+            self._outcomes_of(groups),
+            strict=True,
         )
+        return [
+            Members(
+                count=count,
+                unlearned=unlearned,
+                repeats=repeats,
+                allowed=allowed,
+                names=tuple(named),
+                event_count=events,
+                outcomes=outcomes,
+                **self._places(where),
+            )
+            for (count, unlearned, repeats, allowed, events, outcomes), named, where in zip(
+                columns, names, ips, strict=True
+            )
+        ]
+
+    def _outcomes_of(self, groups: _Groups) -> list[Outcomes]:
+        if self._outcome_counts is None:
+            return [()] * len(groups.sizes)
+        columns = [groups.total(each) for each in self._outcome_counts[groups.rows].T]
+        return [self._most_first(list(counts)) for counts in zip(*columns, strict=True)]
+
+    def _places(self, ips: NDArray[np.integer]) -> dict[str, Any]:
+        """Return what is known of the networks of some addresses, under the names that Members has, each once."""
+        context = self.scored.bucket.context
+        found: dict[str, Any] = {}
+        if context is not None:
+            operators = dict.fromkeys(each for each in context.operator[ips].tolist() if each)
+            countries = dict.fromkeys(country_text(each) for each in context.country[ips].tolist())
+            organizations = dict.fromkeys(self.organization(each) for each in operators)
+            found["operators"] = tuple(operators)
+            found["organizations"] = tuple(each for each in organizations if each)
+            found["countries"] = tuple(each for each in countries if each)
+        if self.scored.bucket.network_types is not None:
+            found["network_types"] = type_names(reduce(or_, self.types_of(ips), 0))
+        return found
 
 
-def _slice(order: NDArray[np.intp], codes: NDArray[np.int32], code: int) -> NDArray[np.intp]:
-    """Return the part of ``order`` (the indexes that sort ``codes``) that has the code ``code``."""
-    begin, end = np.searchsorted(codes, [code, code + 1], sorter=order)
-    return order[begin:end]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Groups:
+    """Rows of a bucket's pairs by some of the codes that they have, such as an entity's index."""
+
+    rows: NDArray[np.intp]
+    """Those with one of the codes, a group after the other."""
+    group: NDArray[np.intp]
+    """[len(rows)]: the index of each row's code."""
+    sizes: NDArray[np.intp]
+    """[codes]: rows of each."""
+
+    @classmethod
+    def of(
+        cls, codes: NDArray[np.int32], chosen: NDArray[np.integer], keys: tuple[NDArray[Any], NDArray[Any]]
+    ) -> _Groups:
+        """Group the rows of ``codes`` by the ``chosen`` ones, ascending; each sorted as :func:`np.lexsort` does."""
+        rows = np.flatnonzero(np.isin(codes, chosen))
+        rows = rows[np.lexsort((*(each[rows] for each in keys), codes[rows]))]
+        group = np.searchsorted(chosen, codes[rows])
+        return cls(rows, group, np.bincount(group, minlength=len(chosen)))
+
+    def total(self, values: NDArray[Any]) -> list[int]:
+        """Return the sum of each group's ``values``, [len(rows)]."""
+        sums: list[int] = np.bincount(self.group, weights=values, minlength=len(self.sizes)).astype(np.int64).tolist()
+        return sums
+
+    def first(self, most: int) -> list[NDArray[np.intp]]:
+        """Return the first rows of each group, at most so many."""
+        begins = np.cumsum(self.sizes) - self.sizes
+        return [
+            self.rows[begin : begin + min(size, most)]
+            for begin, size in zip(begins.tolist(), self.sizes.tolist(), strict=True)
+        ]

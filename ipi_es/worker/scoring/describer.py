@@ -70,7 +70,7 @@ class _Field(NamedTuple):
     written: NDArray[np.bool_]
     repeat_of: dict[int, str]
     extents: dict[int, Extent]
-    members: Callable[[int], Members]
+    members: Callable[[NDArray[np.integer]], list[Members]]
     moves: Mapping[int, Move]
 
 
@@ -144,7 +144,7 @@ class Describer:
                 suppressed_by=None if rule == NO_RULE else self.allow.name(rule),
                 repeat_of=scored.record_repeat_of.get(row),
                 held_until=scored.held_until.get(row),
-                outcomes=members.outcomes_of([row]),
+                outcomes=members.outcomes_of(row),
                 failures_only=bool(pairs.failures_only[row]),
                 extent=scored.record_extents.get(row),
             )
@@ -210,10 +210,16 @@ class Describer:
     def _influencers(self, scored: ScoredBucket, stamp: Stamp, members: BucketMembers) -> list[ResultDocument]:
         bucket = scored.bucket
         groups = self._groups_in(bucket)
-        of_entity, of_ip = members.of_entity, members.of_ip
         fields = (
             _Field(
-                self.job.entity_field, bucket.entities, scored.entities, scored.written_entities, {}, {}, of_entity, {}
+                self.job.entity_field,
+                bucket.entities,
+                scored.entities,
+                scored.written_entities,
+                {},
+                {},
+                members.of_entities,
+                {},
             ),
             _Field(
                 self.job.ip_field,
@@ -222,7 +228,7 @@ class Describer:
                 scored.written_ips,
                 scored.ip_repeat_of,
                 scored.ip_extents,
-                of_ip,
+                members.of_ips,
                 scored.moved.leads,
             ),
         )
@@ -230,7 +236,7 @@ class Describer:
         for field, names, merged, written, repeat_of, extents, members_of, moves in fields:
             if field not in self.job.influencers:
                 continue
-            probabilities = written_probability(merged.groups.ln_p)
+            probabilities, chosen = written_probability(merged.groups.ln_p), np.flatnonzero(written)
             found += [
                 Influencer(
                     start=bucket.start,
@@ -240,12 +246,12 @@ class Describer:
                     influencer_score=float(merged.scores.score[i]),
                     repeat_of=repeat_of.get(i),
                     groups=groups.of(names[i]) if groups is not None and field == self.job.entity_field else (),
-                    members=members_of(i),
+                    members=members_here,
                     failures_only=bool(merged.failures_only[i]),
                     extent=extents.get(i),
                     move=_move_field(moves.get(i)),
                 ).document(self.context, stamp)
-                for i in np.flatnonzero(written).tolist()
+                for i, members_here in zip(chosen.tolist(), members_of(chosen), strict=True)
             ]
         return found
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from ipi_es.index_pairs import packed_pairs, unpacked_pairs
+from ipi_es.index_pairs import packed_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +49,12 @@ def smallest_of_groups(ln_p: F64, group: Counts, n_groups: int, m: int) -> tuple
     by_value = np.argsort(ln_p, kind="stable")
     rank = np.empty(n, dtype=np.int64)
     rank[by_value] = np.arange(n)
-    _, ranks = unpacked_pairs(np.sort(packed_pairs(group, rank, n)), n)
+    sorted_codes = np.sort(packed_pairs(group, rank, n))
     first = np.concatenate([[0], np.cumsum(count)[:-1]])
     for j in range(m):
-        has = count > j
-        smallest[has, j] = ln_p[by_value[ranks[first[has] + j]]]
+        has = np.flatnonzero(count > j)
+        # a code's group is known here: subtracting is several times faster than unpacking
+        smallest[has, j] = ln_p[by_value[sorted_codes[first[has] + j] - packed_pairs(has, 0, n)]]
     return smallest, count
 
 

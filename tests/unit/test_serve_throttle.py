@@ -20,7 +20,7 @@ from ipi_es.serve.callers.login_throttle import (
     MOST_TRIED_AMONG_MANY,
     VERIFIED_FOR,
     LoginThrottle,
-    address_group,
+    address_groups,
     claimed_name,
 )
 from ipi_es.serve.callers.wrong_credentials import WITHIN, WrongCredentials
@@ -185,13 +185,50 @@ def test_a_cluster_that_does_not_answer_says_nothing_of_the_credentials(guarded:
     assert guarded.ask("ann", "right") == 200
 
 
+def smallest(address: str) -> str:
+    return next(iter(address_groups(address)))
+
+
 def test_addresses_of_one_customer_are_one_group(guarded: Guarded) -> None:
-    assert address_group("2001:db8::1") == address_group("2001:db8:0:0:ffff::9%eth0") == "2001:db8::/64"
-    assert address_group("2001:db8:0:1::1") != address_group("2001:db8::1")
-    assert address_group("::ffff:192.0.2.1") == address_group("192.0.2.1") != address_group("192.0.2.2")
-    assert address_group("testclient") == "testclient"
+    assert smallest("2001:db8::1") == smallest("2001:db8:0:0:ffff::9%eth0") == "2001:db8::/64"
+    assert smallest("2001:db8:0:1::1") != smallest("2001:db8::1")
+    assert smallest("::ffff:192.0.2.1") == smallest("192.0.2.1") != smallest("192.0.2.2")
+    assert address_groups("testclient") == {"testclient": 1}
     statuses = [guarded.ask("ann", f"guess {number}", f"2001:db8::{number:x}") for number in range(20)]
     assert statuses == [401] * MOST_TRIED + [429] * (20 - MOST_TRIED)
+
+
+@pytest.mark.parametrize(
+    ("network", "reach_the_cluster"),
+    [
+        ("192.0.2.{}", 4 * MOST_TRIED),
+        ("2001:db8:0:{:x}::1", 2 * MOST_TRIED),  # addresses of a /56
+        ("2001:db8:0:{:x}00::1", 4 * MOST_TRIED),  # of a /48
+        ("2001:db8:{:x}::1", 16 * MOST_TRIED),  # of a /32
+    ],
+)
+def test_a_network_of_addresses_has_not_as_many_guesses_as_addresses(
+    guarded: Guarded, network: str, reach_the_cluster: int
+) -> None:
+    for number in range(200):
+        guarded.guess("ann", 2, network.format(number))
+    assert len(guarded.asked) == reach_the_cluster
+    assert guarded.ask("ann", "right", ELSEWHERE) == 200, "nobody is locked out of another network"
+    assert guarded.ask("ann", "right", "2001:db9::1") == 200
+    assert guarded.ask("bob", "right", network.format(201)) == 200
+
+
+def test_one_customer_of_a_provider_locks_no_other_out(guarded: Guarded) -> None:
+    for number in range(1_000):
+        guarded.guess("ann", 2, f"2001:db8:0:{number:x}::1")
+    assert guarded.ask("ann", "right", "2001:db8:1::1") == 200
+
+
+def test_one_password_tried_on_many_names_from_a_network_gets_fewer_tries(guarded: Guarded) -> None:
+    for number in range(4 * MANY_IN_GROUP):
+        guarded.guess(f"user-{number}", 1, f"192.0.2.{number}")
+    statuses = [guarded.guess("zoe", 1, f"192.0.2.{number}")[0] for number in range(200, 220)]
+    assert statuses == [401] * 4 * MOST_TRIED_AMONG_MANY + [429] * (20 - 4 * MOST_TRIED_AMONG_MANY)
 
 
 @pytest.mark.parametrize(

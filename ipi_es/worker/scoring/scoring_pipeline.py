@@ -144,7 +144,8 @@ class ScoringPipeline:
             documents.append(warm_up.document(self.describer.context, stamp))
         levels = self.scorer.levels
         self.scorer.repeats.forget_before(end)
-        self.scorer.holds.forget_before(end)
+        if delta is not None:  # once a day: a month of holds may be many
+            self.scorer.holds.forget_before(end)
         if renormalize:
             self.renormalized = LastRenormalization.at(end, levels.by_name)
         self.took("score", spent + time.perf_counter() - began)

@@ -21,7 +21,7 @@ from starlette.requests import Request
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import AuthenticationFailed, ClusterError, PermissionDenied, UsageError
 from ipi_es.serve.callers.caller import ANONYMOUS, Caller
-from ipi_es.serve.callers.connecting import public
+from ipi_es.serve.callers.connecting import ConnectionLog, public
 from ipi_es.serve.callers.login_throttle import LoginThrottle
 from ipi_es.serve.callers.trusted_proxies import STATE, is_user_name
 
@@ -71,6 +71,7 @@ class Callers:
         self._bind, self._clock, self._session, self._act_as = bind, clock, session, act_as
         self._local, self._anonymous = local, anonymous
         self._throttle = LoginThrottle(clock)
+        self._connections = ConnectionLog()
         self._known: OrderedDict[bytes, tuple[int, Caller]] = OrderedDict()
         self._key = os.urandom(32)  # digests of credentials are of no use in another process
         self._lock = threading.Lock()
@@ -102,7 +103,7 @@ class Callers:
 
     def under(self, authorization: str | None) -> Caller:
         """Return the caller with this Authorization header, None: without one. Raises as :meth:`of`."""
-        return self._kept(f"header {authorization or ''}", lambda: _asked(lambda: self._bind(authorization)))
+        return self._kept(f"header {authorization or ''}", lambda: self._asked(lambda: self._bind(authorization)))
 
     def acting_as(self, user: str) -> Caller:
         """Return the caller whom a trusted proxy signed in: a user of the cluster.
@@ -123,7 +124,7 @@ class Callers:
                 cluster = act_as(user)
                 name = cluster.user_name()
             except AuthenticationFailed as error:
-                raise public(error) from error
+                raise self._failed(error) from error
             except PermissionDenied as error:
                 raise PermissionDenied(
                     f"the cluster doesn't let this server act for {user}: {error.message}", hint=GRANT, status=403
@@ -157,11 +158,35 @@ class Callers:
     def check(self) -> None:
         """Ask the cluster, each time anew. Raises UsageError where it has no security and is not served without it."""
         with suppress(AuthenticationFailed):  # it has security
-            if _asked(lambda: self._without_credentials).name == ANONYMOUS and not self._anonymous:
+            if self._asked(lambda: self._without_credentials).name == ANONYMOUS and not self._anonymous:
                 try:
                     self._require_local()
                 except PermissionDenied as error:
                     raise UsageError(error.message, hint=error.hint) from None
+
+    def _asked(self, bind: Callable[[], Cluster]) -> Caller:
+        """Return the caller whom the cluster names. Raises as :meth:`of`."""
+        try:
+            cluster = bind()
+        except ClusterError as error:  # nothing that the caller could send would help
+            raise self._failed(error) from error
+        try:
+            caller = Caller(cluster.user_name() or ANONYMOUS, cluster)
+        except AuthenticationFailed as error:
+            self._connections.connected()
+            raise AuthenticationFailed("the cluster requires credentials, or others", hint=SEND, status=401) from error
+        except PermissionDenied:
+            self._connections.connected()
+            raise  # the caller is known, and may read what the cluster says
+        except ClusterError as error:
+            raise self._failed(error) from error
+        self._connections.connected()
+        return caller
+
+    def _failed(self, error: ClusterError) -> ClusterError:
+        """Log a failure to connect; return the error for the caller."""
+        self._connections.failed(error, self._clock())
+        return public(error)
 
     @cached_property
     def _without_credentials(self) -> Cluster:
@@ -174,22 +199,6 @@ class Callers:
                 hint=OPEN_HINT,
                 status=403,
             )
-
-
-def _asked(bind: Callable[[], Cluster]) -> Caller:
-    """Return the caller whom the cluster names. Raises as :meth:`Callers.of`."""
-    try:
-        cluster = bind()
-    except ClusterError as error:  # nothing that the caller could send would help
-        raise public(error) from error
-    try:
-        return Caller(cluster.user_name() or ANONYMOUS, cluster)
-    except AuthenticationFailed as error:
-        raise AuthenticationFailed("the cluster requires credentials, or others", hint=SEND, status=401) from error
-    except PermissionDenied:
-        raise  # the caller is known, and may read what the cluster says
-    except ClusterError as error:
-        raise public(error) from error
 
 
 def _authorization(request: Request) -> str | None:

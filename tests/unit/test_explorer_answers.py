@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import worker_parts as parts
 from explorer_parts import (
@@ -27,6 +29,12 @@ from ipi_es.testing.memory_cluster import MemoryCluster
 from ipi_es.worker.job_resources import JobResources
 from ipi_es.worker.open_session import open_session
 from ipi_es.worker.verdicts.result_marks import mark_results
+
+ANSWERS = {
+    "verdict": {"word": "safe", "comment": "asked by phone"},
+    "allow": {"name": "ours", "reason": "our provider", "expires": "7d"},
+}
+"""Action → fields of its form."""
 
 LIST = f"/jobs/{JOB.job_id}"
 
@@ -100,6 +108,29 @@ def test_a_compromised_one_stays_open_comes_first_and_is_revoked_and_said_again(
     assert "You said compromised of" in text_of(again.text)
     in_force = [each for each in VerdictStore(cluster, JOB.job_id).all().verdicts if each.in_force]
     assert {(each.verdict, each.comment) for each in in_force} == {("compromised", "ticket 4711")}
+
+
+@pytest.mark.parametrize("action", ["verdict", "allow"])
+def test_who_may_write_answers_and_not_read_them_is_told_so_and_offered_no_undo(
+    client: TestClient, cluster: MemoryCluster, action: str
+) -> None:
+    """As on Elasticsearch, which leaves out what may not be read, so that nothing would seem to be stored."""
+    for incident in incident_links(client.get(f"{LIST}?answered=all").text):
+        done = answer(client, incident, action, **ANSWERS[action])
+        if done.status_code == 200:  # one whose results name all accounts
+            break
+    fields = undo_fields(done.text)
+
+    def lacking(_: Any, on_indices: Any) -> Any:
+        return [("read", index) for index in ("ipi-es-verdicts", "ipi-es-rules") if index in on_indices]
+
+    cluster.lacking = lacking  # type: ignore[method-assign]
+    page = client.get(incident, params={name: value for name, value in fields.items() if name != "csrf"})
+    assert "this page can neither show yours nor undo it" in text_of(page.text)
+    assert ">Undo</button>" not in page.text
+    for refused, given in (("undo", fields), ("revoke", {})):
+        assert answer(client, incident, refused, **given).status_code == 403, "nothing was found, so nothing undone"
+    assert "nor undo it" not in text_of(client.get(incident).text), "no answer led here"
 
 
 def test_undo_takes_back_only_what_it_names(client: TestClient, cluster: MemoryCluster) -> None:

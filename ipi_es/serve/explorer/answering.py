@@ -13,15 +13,17 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from ipi_es.config.given_verdict import COMPROMISED, DISMISSED, SAFE, VERDICTS, Verdict
-from ipi_es.errors import UsageError
+from ipi_es.errors import PermissionDenied, UsageError
 from ipi_es.lists import some
 from ipi_es.results.documents.visible import visible
 from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.reading.incidents_there import require_incident
 from ipi_es.serve.explorer.stored_incident import stored_incident
 from ipi_es.serve.explorer.visit import SHOWN, Visit
+from ipi_es.serve.reading_rights import require_reading
 from ipi_es.setup.checks.judge import require_templates
-from ipi_es.state.rule_store import RuleStore, StoredRule
+from ipi_es.state.rule_store import RULES_INDEX, RuleStore, StoredRule
+from ipi_es.state.verdict_store import VERDICTS_INDEX
 from ipi_es.times import SECONDS, from_ms, iso
 from ipi_es.worker.incidents.incident_rules import conditions_of, named
 from ipi_es.worker.rule_making import add_rules, made_rule, without_name
@@ -46,6 +48,11 @@ EXPIRIES: tuple[tuple[str, str, int | None], ...] = (
     ("never", "never: until somebody ends it", None),
 )
 """(value, text, seconds) of the times after which a rule ends by itself."""
+
+UNREADABLE = (
+    "You may not read answers: this page can neither show yours nor undo it. An answer that is refused leads to a page "
+    "that says so."
+)
 
 MOST_REASON = 2_000
 """Characters of a rule's reason."""
@@ -90,6 +97,7 @@ def verdict(visit: Visit) -> Response:
 
 def revoke(visit: Visit) -> Response:
     """Revoke all verdicts in force on what the incident is made of."""
+    require_reading(visit.cluster, VERDICTS_INDEX)
     verdicts = _verdicts(visit)
     drafts = verdicts.drafts(stored_incident(visit), Statement(SAFE, visit.caller.name, ""))
     verdicts.revoke(sorted({(each.entity, network_of(each.ip)) for each in drafts}), visit.caller.name)
@@ -148,15 +156,21 @@ def undo(visit: Visit) -> Response:
 
 
 def outcome_of(visit: Visit) -> Outcome | None:
-    """Return what the answer did that led to this page; None: none did, or it isn't stored any more."""
+    """Return what the answer did that led to this page; None: none did, or it isn't stored any more.
+
+    Who may write answers and not read them gets neither its text nor *Undo*.
+    """
     answer = _answer(visit.parameters)
     if answer is None:
         return None
-    if answer.did == ALLOWED:
-        rules = _rules(visit, answer)
-        return _of_rules(rules, answer, visit.now) if rules else None
-    found = _given(visit, answer)
-    return _of_verdicts(found, answer) if found else None
+    try:
+        if answer.did == ALLOWED:
+            rules = _rules(visit, answer)
+            return _of_rules(rules, answer, visit.now) if rules else None
+        found = _given(visit, answer)
+        return _of_verdicts(found, answer) if found else None
+    except PermissionDenied:
+        return Outcome(UNREADABLE, None)
 
 
 def _of_rules(rules: Sequence[StoredRule], answer: Answer, now: int) -> Outcome:
@@ -207,6 +221,7 @@ def _answer(given: Mapping[str, str]) -> Answer | None:
 
 def _given(visit: Visit, answer: Answer) -> list[Verdict]:
     """Return the verdicts that the caller gave, or revoked, with an answer to this incident."""
+    require_reading(visit.cluster, VERDICTS_INDEX)  # else nothing might be found, and nothing undone
     everything = JobVerdicts(visit.cluster, visit.job, visit.now).all().verdicts
     by = visit.caller.name
     if answer.did == REVOKED:
@@ -224,6 +239,7 @@ def _of_incident(visit: Visit, verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def _rules(visit: Visit, answer: Answer) -> list[StoredRule]:
     """Return the rules that the caller added at that time for this job alone."""
+    require_reading(visit.cluster, RULES_INDEX)
     mine = (visit.caller.name, answer.at, (visit.job.job_id,))
     return [each for each in RuleStore(visit.cluster).all().rules if (each.author, each.created, each.jobs) == mine]
 

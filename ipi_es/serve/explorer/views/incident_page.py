@@ -16,7 +16,7 @@ from ipi_es.results.reading.incident_grouping import Incident
 from ipi_es.results.reading.incident_list import IncidentFilter, read_incidents, results_there
 from ipi_es.results.reading.incidents_there import require_incident
 from ipi_es.serve.explorer.answered_states import answered_states
-from ipi_es.serve.explorer.answering import EXPIRIES, Outcome, outcome_of, rule_name
+from ipi_es.serve.explorer.answering import EXPIRIES, outcome_of, rule_name
 from ipi_es.serve.explorer.links import span
 from ipi_es.serve.explorer.rendering import page
 from ipi_es.serve.explorer.result_entries import AROUND, entries_of
@@ -86,7 +86,7 @@ def incident_page(visit: Visit) -> Response:
         left_out=entry.results - len(results),
         all_results=visit.links.results(job.job_id, **span(begin, end)),
         answers=answers,
-        outcome=_outcome(visit),
+        outcome=outcome_of(visit),
         following=None if states.note else _following(visit, stored.id, states.moved),
         answers_known=states.note is None,
         expiries=EXPIRIES,
@@ -145,14 +145,6 @@ def _given(verdict: Verdict) -> GivenAnswer:
         verdict.time,
         visible(verdict.comment),
     )
-
-
-def _outcome(visit: Visit) -> Outcome | None:
-    """Return what the answer that led here did, by what is stored of it now."""
-    try:
-        return outcome_of(visit)
-    except PermissionDenied:
-        return None
 
 
 def _following(visit: Visit, place: str, states: Mapping[str, str]) -> str | None:

@@ -80,24 +80,24 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What the days of a backfill cost, in seconds of a processor or of a task."""
+    """What the days of a backfill cost, in seconds of a processor."""
 
-    reading: float
-    scoring: float
+    tasks: float
+    """Of all workers: reading and scoring."""
     ordered: float
     """Of the command's process: all work in the order of event buckets, and Dask's scheduler."""
     delta: float
-    """Of each worker, once a day."""
+    """Of each worker, once a day: what its first scoring of the day takes longer than the median of all."""
     days: int
 
     @property
     def ordered_share(self) -> float:
         """Share of the ordered work in all work."""
-        return self.ordered / (self.ordered + self.reading + self.scoring)
+        return self.ordered / (self.ordered + self.tasks)
 
     def seconds(self, workers: int) -> float:
         """Return how long the days take with so many workers, each with a processor, and one for the command."""
-        return max(self.ordered, (self.reading + self.scoring) / workers + self.delta * self.days)
+        return max(self.ordered, self.tasks / workers + self.delta * self.days)
 
 
 @dataclass(slots=True)
@@ -169,21 +169,25 @@ class Bench:
                     peaks.append(max(client.run(_peak_mib).values()))
                     print(f"day {len(peaks)}: at most {peaks[-1]:,} MiB a worker", flush=True)
 
-            began = time.process_time()
+            before, began = _spent(client), time.process_time()
             speed = self.backfill(client, days, on_bucket)
-            ordered = time.process_time() - began
-        return speed, peaks, _costs(tasks.data, ordered, days)
+            ordered, spent = time.process_time() - began, _spent(client) - before
+        return speed, peaks, Costs(spent, ordered, _delta(tasks.data, days), days)
 
 
-def _costs(tasks: list[dict[str, Any]], ordered: float, days: int) -> Costs:
-    """Add the durations of tasks; the delta of a day is what the slowest scoring of the day takes above the median."""
-    took: dict[str, list[float]] = {"read_part": [], "score_part": []}
-    for each in tasks:
-        seconds = sum(one["stop"] - one["start"] for one in each["startstops"] if one["action"] == "compute")
-        took.setdefault(each["key"].rpartition("-")[0].partition("-")[0], []).append(seconds)
-    scoring = sorted(took["score_part"])
-    deltas = scoring[-2 * days :]  # once a day in each of the two workers
-    return Costs(sum(took["read_part"]), sum(scoring), ordered, median(deltas) - median(scoring), days)
+def _spent(client: Client) -> float:
+    """Return the processor's seconds that all workers have used."""
+    return float(sum(client.run(time.process_time).values()))
+
+
+def _delta(tasks: list[dict[str, Any]], days: int) -> float:
+    """Return what the longest scorings, one a day in each of the two workers, take above the median, in seconds."""
+    took = sorted(
+        sum(one["stop"] - one["start"] for one in each["startstops"] if one["action"] == "compute")
+        for each in tasks
+        if each["key"].startswith("score_part")
+    )
+    return float(median(took[-2 * days :]) - median(took))
 
 
 def _peak_mib() -> int:
@@ -240,7 +244,7 @@ def main(arguments: list[str]) -> int:
         speed, peaks, costs = bench.all_days(options.days)
     ratio = speeds[2] / speeds[1]
     events = recording.events_a_day * options.days
-    print(f"\nreading {costs.reading:.0f} s, scoring {costs.scoring:.0f} s, in order {costs.ordered:.0f} s", end="")
+    print(f"\nprocessor: reading and scoring {costs.tasks:.0f} s, in order {costs.ordered:.0f} s", end="")
     print(f" ({costs.ordered_share:.0%} of all work); a day's delta {costs.delta:.1f} s in each worker")
     projected = {workers: round(events / costs.seconds(workers)) for workers in PROJECTED}
     for workers, rate in projected.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from starlette.requests import Request
 from ipi_es.errors import AuthenticationFailed, ClusterUnreachable, RequestInvalid
 from ipi_es.serve.callers.callers import LIFE, Callers
 from ipi_es.serve.callers.login_throttle import (
+    IPV4_GROUPS,
+    IPV6_GROUPS,
+    KNOWN_FOR,
     MANY_IN_GROUP,
     MOST_GUESSED,
     MOST_TRIED,
@@ -185,50 +189,73 @@ def test_a_cluster_that_does_not_answer_says_nothing_of_the_credentials(guarded:
     assert guarded.ask("ann", "right") == 200
 
 
-def smallest(address: str) -> str:
-    return next(iter(address_groups(address)))
-
-
 def test_addresses_of_one_customer_are_one_group(guarded: Guarded) -> None:
-    assert smallest("2001:db8::1") == smallest("2001:db8:0:0:ffff::9%eth0") == "2001:db8::/64"
-    assert smallest("2001:db8:0:1::1") != smallest("2001:db8::1")
-    assert smallest("::ffff:192.0.2.1") == smallest("192.0.2.1") != smallest("192.0.2.2")
+    assert address_groups("2001:db8::1") == address_groups("2001:db8:0:0:ffff::9%eth0")
+    assert address_groups("2001:db8:1:203::1") == {
+        "2001:db8:1:203::/64": 1,
+        "2001:db8:1:200::/56": 2,
+        "2001:db8:1::/48": 4,
+        "2001:db8::/32": 12,
+    }
+    mapped = address_groups("::ffff:192.0.2.1")
+    assert mapped == address_groups("192.0.2.1") == {"192.0.2.1/32": 1, "192.0.2.0/24": 4}
     assert address_groups("testclient") == {"testclient": 1}
     statuses = [guarded.ask("ann", f"guess {number}", f"2001:db8::{number:x}") for number in range(20)]
     assert statuses == [401] * MOST_TRIED + [429] * (20 - MOST_TRIED)
 
 
-@pytest.mark.parametrize(
-    ("network", "reach_the_cluster"),
-    [
-        ("192.0.2.{}", 4 * MOST_TRIED),
-        ("2001:db8:0:{:x}::1", 2 * MOST_TRIED),  # addresses of a /56
-        ("2001:db8:0:{:x}00::1", 4 * MOST_TRIED),  # of a /48
-        ("2001:db8:{:x}::1", 16 * MOST_TRIED),  # of a /32
-    ],
-)
-def test_a_network_of_addresses_has_not_as_many_guesses_as_addresses(
-    guarded: Guarded, network: str, reach_the_cluster: int
-) -> None:
-    for number in range(200):
-        guarded.guess("ann", 2, network.format(number))
-    assert len(guarded.asked) == reach_the_cluster
-    assert guarded.ask("ann", "right", ELSEWHERE) == 200, "nobody is locked out of another network"
-    assert guarded.ask("ann", "right", "2001:db9::1") == 200
-    assert guarded.ask("bob", "right", network.format(201)) == 200
+def spread(bits: int, number: int) -> str:
+    """The first address of the ``number``-th /64 in a /56, or of the /56 in a /48, or of the /48 in a /32."""
+    step = {56: 1 << 64, 48: 1 << 72, 32: 1 << 80}[bits]
+    return str(ipaddress.IPv6Address(int(ipaddress.IPv6Address("2001:db8::1")) + number * step))
 
 
-def test_one_customer_of_a_provider_locks_no_other_out(guarded: Guarded) -> None:
-    for number in range(1_000):
-        guarded.guess("ann", 2, f"2001:db8:0:{number:x}::1")
-    assert guarded.ask("ann", "right", "2001:db8:1::1") == 200
+def test_many_addresses_of_a_network_of_ipv4_are_no_way_around(guarded: Guarded) -> None:
+    statuses = [guarded.guess("ann", 2, f"192.0.2.{number}")[0] for number in range(200)]
+    assert statuses.count(401) == len(guarded.asked) // 2
+    assert len(guarded.asked) == IPV4_GROUPS[24] * MOST_TRIED
+    assert guarded.ask("ann", "right", ELSEWHERE) == 200
 
 
-def test_one_password_tried_on_many_names_from_a_network_gets_fewer_tries(guarded: Guarded) -> None:
-    for number in range(4 * MANY_IN_GROUP):
-        guarded.guess(f"user-{number}", 1, f"192.0.2.{number}")
-    statuses = [guarded.guess("zoe", 1, f"192.0.2.{number}")[0] for number in range(200, 220)]
-    assert statuses == [401] * 4 * MOST_TRIED_AMONG_MANY + [429] * (20 - 4 * MOST_TRIED_AMONG_MANY)
+@pytest.mark.parametrize("bits", [56, 48, 32])
+def test_many_networks_of_ipv6_are_no_way_around(guarded: Guarded, bits: int) -> None:
+    statuses = [guarded.guess("ann", 1, spread(bits, number))[0] for number in range(200)]
+    most = IPV6_GROUPS[bits] * MOST_TRIED
+    assert statuses == [401] * most + [429] * (200 - most)
+    assert len(guarded.asked) == most
+    assert guarded.ask("bob", "right", spread(bits, 0)) == 200, "another user isn't concerned"
+    guarded.now += WITHIN
+    assert guarded.ask("ann", "right", spread(bits, 0)) == 200
+
+
+def test_guesses_from_networks_around_lock_nobody_out_of_a_network_of_theirs(guarded: Guarded) -> None:
+    home, neighbour = spread(48, 0), spread(48, 250)
+    assert guarded.ask("ann", "right", home) == 200
+    guarded.now += VERIFIED_FOR
+    for number in range(1, 200):
+        guarded.guess("ann", 1, spread(48, number))
+    assert guarded.ask("ann", "right", neighbour) == 429, "a network in which she never was"
+    assert guarded.ask("ann", "right", HERE) == 200, "a network outside"
+    assert guarded.ask("ann", "mistyped", home) == 401
+    assert guarded.ask("ann", "right", home) == 200
+    guarded.now += KNOWN_FOR
+    for number in range(1, 200):
+        guarded.guess("ann", 1, spread(48, number))
+    assert guarded.ask("ann", "right", home) == 429, "known for a month after the last login"
+
+
+def test_a_known_network_has_the_limit_of_one_network(guarded: Guarded) -> None:
+    assert guarded.ask("ann", "right", spread(56, 0)) == 200
+    statuses = guarded.guess("ann", MOST_TRIED + 1, spread(56, 0))
+    assert statuses == [401] * MOST_TRIED + [429]
+
+
+def test_one_password_tried_on_many_names_from_many_networks_gets_fewer_tries(guarded: Guarded) -> None:
+    for number in range(IPV6_GROUPS[48] * MANY_IN_GROUP):
+        guarded.guess(f"user-{number}", 1, spread(48, number))
+    statuses = [guarded.guess("zoe", 1, spread(48, 130 + number))[0] for number in range(20)]
+    most = IPV6_GROUPS[48] * MOST_TRIED_AMONG_MANY
+    assert statuses == [401] * most + [429] * (20 - most)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
 import os
 import threading
 from collections import OrderedDict
@@ -21,9 +22,12 @@ from starlette.requests import Request
 from ipi_es.cluster.port import Cluster
 from ipi_es.errors import AuthenticationFailed, ClusterError, PermissionDenied, UsageError
 from ipi_es.serve.callers.caller import ANONYMOUS, Caller
-from ipi_es.serve.callers.connecting import ConnectionLog, public
+from ipi_es.serve.callers.connecting import failure_of, public
 from ipi_es.serve.callers.login_throttle import LoginThrottle
 from ipi_es.serve.callers.trusted_proxies import STATE, is_user_name
+from ipi_es.serve.failure_log import FailureLog
+
+log = logging.getLogger(__name__)
 
 LIFE = 60
 """Seconds that a caller's name and connection are kept."""
@@ -71,7 +75,8 @@ class Callers:
         self._bind, self._clock, self._session, self._act_as = bind, clock, session, act_as
         self._local, self._anonymous = local, anonymous
         self._throttle = LoginThrottle(clock)
-        self._connections = ConnectionLog()
+        self._failures = FailureLog(log, "the cluster answers requests again")
+        self._acting_failures = FailureLog(log, "the cluster lets this server act for users again")
         self._known: OrderedDict[bytes, tuple[int, Caller]] = OrderedDict()
         self._key = os.urandom(32)  # digests of credentials are of no use in another process
         self._lock = threading.Lock()
@@ -124,7 +129,7 @@ class Callers:
                 cluster = act_as(user)
                 name = cluster.user_name()
             except AuthenticationFailed as error:
-                raise self._failed(error) from error
+                raise self._logged(error, self._acting_failures) from error
             except PermissionDenied as error:
                 raise PermissionDenied(
                     f"the cluster doesn't let this server act for {user}: {error.message}", hint=GRANT, status=403
@@ -133,6 +138,7 @@ class Callers:
                 raise PermissionDenied(
                     f"the cluster took the request for one of {name or 'nobody'}, not of {user}", hint=GRANT, status=403
                 )
+            self._acting_failures.worked()
             return Caller(user, cluster)
 
         return self._kept(f"user {user}", connect)
@@ -169,23 +175,23 @@ class Callers:
         try:
             cluster = bind()
         except ClusterError as error:  # nothing that the caller could send would help
-            raise self._failed(error) from error
+            raise self._logged(error, self._failures) from error
         try:
-            caller = Caller(cluster.user_name() or ANONYMOUS, cluster)
+            name = cluster.user_name()
         except AuthenticationFailed as error:
-            self._connections.connected()
+            self._failures.worked()  # it answers
             raise AuthenticationFailed("the cluster requires credentials, or others", hint=SEND, status=401) from error
         except PermissionDenied:
-            self._connections.connected()
+            self._failures.worked()
             raise  # the caller is known, and may read what the cluster says
         except ClusterError as error:
-            raise self._failed(error) from error
-        self._connections.connected()
-        return caller
+            raise self._logged(error, self._failures) from error
+        self._failures.worked()
+        return Caller(name or ANONYMOUS, cluster)
 
-    def _failed(self, error: ClusterError) -> ClusterError:
-        """Log a failure to connect; return the error for the caller."""
-        self._connections.failed(error, self._clock())
+    def _logged(self, error: ClusterError, failures: FailureLog) -> ClusterError:
+        """Log why a request can't be answered, and return the error for its caller."""
+        failures.failed(failure_of(error).kind, f"a request can't be answered: {error.message}", self._clock())
         return public(error)
 
     @cached_property

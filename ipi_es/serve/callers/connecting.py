@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import threading
 from dataclasses import dataclass
 
 from ipi_es.errors import (
@@ -17,12 +15,6 @@ from ipi_es.errors import (
     TlsError,
     UnsupportedServer,
 )
-from ipi_es.times import SECONDS
-
-log = logging.getLogger(__name__)
-
-AGAIN_AFTER = SECONDS["m"]
-"""Seconds after which a kind of failure is logged again: a page asks every few seconds, and a program more often."""
 
 HINT = "the log of ipi-es serve says which cluster, and why"
 
@@ -55,44 +47,10 @@ def failure_of(error: IpiEsError) -> Failure:
 
 
 def public(error: ClusterError) -> ClusterError:
-    """Return the error for a caller who isn't known yet: the text of ``error`` is for the log.
+    """Return the error for a caller who isn't known yet, without the text of ``error``.
 
     It has the same status. Refused credentials of the server itself are no mistake of the caller: another one.
     """
     kept = (ClusterTimeout, ClusterUnreachable, TlsError, ClusterBusy, UnsupportedServer)
     type_ = type(error) if type(error) in kept else ClusterError
     return type_(failure_of(error).text, hint=HINT)
-
-
-class ConnectionLog:
-    """Logs failures to connect: each kind at once, then at most once a minute with their number, and their end.
-
-    Any thread may use it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._logged: dict[str, tuple[int, int]] = {}
-        """Kind of failure → when it was logged last, epoch seconds, and how often it occurred since."""
-
-    def failed(self, error: ClusterError, now: int) -> None:
-        """Note a failure at ``now``, epoch seconds."""
-        kind = failure_of(error).kind
-        with self._lock:
-            last, since = self._logged.get(kind, (now - AGAIN_AFTER, 0))
-            due = now - last >= AGAIN_AFTER
-            self._logged[kind] = (now, 0) if due else (last, since + 1)
-        if due:
-            log.warning(
-                "a request can't be answered: %s%s",
-                error.message,
-                f" ({since:,} more since the last line)" if since else "",
-            )
-
-    def connected(self) -> None:
-        """Note that the cluster was reached."""
-        with self._lock:
-            failures, self._logged = self._logged, {}
-        if failures:
-            more = sum(since for _, since in failures.values())
-            log.warning("the cluster can be used again%s", f"; {more:,} more requests had failed" if more else "")

@@ -1,10 +1,9 @@
 """Limit guesses at passwords, of the login and of the Authorization header alike.
 
 Attempts are counted for each user name that is claimed, in each group of addresses; so those of one user name don't
-lock out others behind the same proxy. The networks around a group have larger limits: whoever has a whole network of
-addresses has not as many guesses as addresses, and nobody can lock a user out elsewhere. Distinct wrong credentials
-count: a program that repeats an old password guesses nothing. An attempt counts as failed until the cluster has
-answered, so parallel ones pass no limit.
+lock out others behind the same proxy. Who has many addresses is limited by the wider networks that contain them, except
+where the user has logged in before. Distinct wrong credentials count: a program that repeats an old
+password guesses nothing. An attempt counts as failed until the cluster has answered, so parallel ones pass no limit.
 
 A browser's session is found by its cookie and never counted. A header that comes with each request can't be told from a
 guess: credentials that were verified go on from where they were used, while others of the user are refused, up to a
@@ -41,17 +40,25 @@ could be a guess that hits. NIST SP 800-63B, 5.2.2, allows as many failed attemp
 VERIFIED_FOR = 12 * SECONDS["h"]
 """Seconds for which verified credentials are known; no session is longer."""
 
-_EVERY_NAME = b""
-"""Stands for all user names of a group."""
-
 MOST_VERIFIED = 4_096
 """Verified credentials that are remembered; the ones that were used longest ago are forgotten first."""
 
 IPV4_GROUPS = {32: 1, 24: 4}
-"""Bits that the addresses of a group have in common → how many times the limits of a single address it has."""
+"""Bits that the addresses of a network have in common → factor of the limits there, the narrowest network first."""
 
-IPV6_GROUPS = {64: 1, 56: 2, 48: 4, 32: 16}
-"""The same for IPv6: the last 64 bits are the client's choice, a customer has a /56 or a /48, and a provider a /32."""
+IPV6_GROUPS = {64: 1, 56: 2, 48: 4, 32: 12}
+"""The same for IPv6.
+
+A client chooses its address in a /64; a customer is assigned a /56 or a /48, a provider a /32 (RFC 6177, and the
+policies of the regional registries). The wider, the more people share it: the factor grows, but far more slowly than
+the number of networks.
+"""
+
+KNOWN_FOR = 30 * SECONDS["d"]
+"""Seconds for which a user's own network is known after a login: guesses from the networks around don't count there."""
+
+MOST_KNOWN = 16_384
+"""User's networks that are remembered, some 4 MB; the ones that were used longest ago are forgotten first."""
 
 
 class LoginThrottle:
@@ -64,6 +71,7 @@ class LoginThrottle:
         self._lock = threading.Lock()
         self._tried, self._refused = WrongCredentials(), WrongCredentials()
         self._verified: OrderedDict[Key, int] = OrderedDict()  # credentials and group → until when
+        self._known: OrderedDict[Key, int] = OrderedDict()  # user name and group → until when
 
     @contextmanager
     def attempt(self, authorization: str, address: str) -> Iterator[None]:
@@ -76,57 +84,62 @@ class LoginThrottle:
         if name is None:
             yield
             return
-        user, digest, group = self._digest(name), self._digest(authorization), next(iter(groups))
-        self._reserve(user, groups, digest)
+        user, digest = self._digest(name), self._digest(authorization)
+        users = {(user, group): factor for group, factor in groups.items()}
+        own = next(iter(users))
+        self._reserve(users, digest)
         try:
             yield
         except AuthenticationFailed:
             with self._lock:
-                self._verified.pop((digest, group), None)
-                self._count(user, groups, digest)
+                self._verified.pop((digest, own[1]), None)
+                self._count(users, digest)
             raise
         except BaseException:
-            self._release(user, groups, digest)
+            self._release(users, digest)
             raise
-        self._release(user, groups, digest)
-        with self._lock:
-            self._verified[digest, group] = self._clock() + VERIFIED_FOR
-            self._verified.move_to_end((digest, group))
-            while len(self._verified) > MOST_VERIFIED:
-                self._verified.popitem(last=False)
-
-    def _reserve(self, user: bytes, groups: Mapping[str, int], digest: bytes) -> None:
-        """Count an attempt before its outcome is known. Raises RequestInvalid where it may not be tried."""
-        group = next(iter(groups))
+        self._release(users, digest)
         with self._lock:
             now = self._clock()
-            refused = self._refused.times((user, group), now)
+            _remember(self._verified, (digest, own[1]), now + VERIFIED_FOR, MOST_VERIFIED)
+            _remember(self._known, own, now + KNOWN_FOR, MOST_KNOWN)
+
+    def _reserve(self, users: Mapping[Key, int], digest: bytes) -> None:
+        """Count an attempt before its outcome is known. Raises RequestInvalid where it may not be tried.
+
+        ``users``: the user name in each group of the address, the narrowest first, with the factor of its limits.
+        """
+        with self._lock:
+            now, user = self._clock(), next(iter(users))
+            refused = self._refused.times(user, now)
             if len(refused) >= MOST_GUESSED:
                 raise _refusal(refused.values(), MOST_GUESSED, now)
-            verified = self._verified.get((digest, group), 0) > now
-            if verified or digest in self._tried.times((user, group), now):
+            if self._verified.get((digest, user[1]), 0) > now or digest in self._tried.times(user, now):
                 return
-            for each, factor in groups.items():
-                tried = self._tried.times((user, each), now)
-                many = len(self._tried.times((_EVERY_NAME, each), now)) >= MANY_IN_GROUP * factor
-                most = factor * (MOST_TRIED_AMONG_MANY if many else MOST_TRIED)
-                if len(tried) >= most:
-                    self._refused.add((user, group), digest, now)
+            limiting = {user: users[user]} if self._known.get(user, 0) > now else users
+            for each, factor in limiting.items():
+                tried, most = self._tried.times(each, now), factor * self._most_tried(each, factor, now)
+                if len(tried) >= most and digest not in tried:
+                    self._refused.add(user, digest, now)
                     raise _refusal(tried.values(), most, now)
-            self._count(user, groups, digest)
+            self._count(users, digest)
 
-    def _count(self, user: bytes, groups: Mapping[str, int], digest: bytes) -> None:
+    def _most_tried(self, user: Key, factor: int, now: int) -> int:
+        many = len(self._tried.times(_all_of(user), now)) >= factor * MANY_IN_GROUP
+        return MOST_TRIED_AMONG_MANY if many else MOST_TRIED
+
+    def _count(self, users: Mapping[Key, int], digest: bytes) -> None:
         now = self._clock()
-        for group, factor in groups.items():
-            self._tried.add((user, group), digest, now)
-            if len(self._tried.times((_EVERY_NAME, group), now)) < MANY_IN_GROUP * factor:
-                self._tried.add((_EVERY_NAME, group), digest, now)
+        for user, factor in users.items():
+            self._tried.add(user, digest, now)
+            if len(self._tried.times(_all_of(user), now)) < factor * MANY_IN_GROUP:
+                self._tried.add(_all_of(user), digest, now)
 
-    def _release(self, user: bytes, groups: Mapping[str, int], digest: bytes) -> None:
+    def _release(self, users: Iterable[Key], digest: bytes) -> None:
         with self._lock:
-            for group in groups:
-                self._tried.remove((user, group), digest)
-                self._tried.remove((_EVERY_NAME, group), digest)
+            for user in users:
+                self._tried.remove(user, digest)
+                self._tried.remove(_all_of(user), digest)
 
     def _digest(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key, digest_size=16).digest()
@@ -149,9 +162,9 @@ def claimed_name(authorization: str) -> str | None:
 
 
 def address_groups(address: str) -> dict[str, int]:
-    """Return the groups of addresses that an address is counted in, the smallest first, and the factor of their limits.
+    """Return the groups that an address counts in, the narrowest first, with the factor of their limits.
 
-    What is no address is a group of its own.
+    They are the networks around the address; a text that is none is a group of its own.
     """
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
@@ -160,7 +173,20 @@ def address_groups(address: str) -> dict[str, int]:
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         found = found.ipv4_mapped
     sizes = IPV4_GROUPS if isinstance(found, ipaddress.IPv4Address) else IPV6_GROUPS
-    return {str(ipaddress.ip_network(f"{found}/{bits}", strict=False)): factor for bits, factor in sizes.items()}
+    return {str(ipaddress.ip_network((int(found), bits), strict=False)): factor for bits, factor in sizes.items()}
+
+
+def _remember(times: OrderedDict[Key, int], key: Key, until: int, most: int) -> None:
+    """Remember a key until a time, epoch seconds, as the last of at most ``most``."""
+    times[key] = until
+    times.move_to_end(key)
+    while len(times) > most:
+        times.popitem(last=False)
+
+
+def _all_of(user: Key) -> Key:
+    """Return the key of all user names in a group."""
+    return b"", user[1]
 
 
 def _refusal(times: Iterable[int], most: int, now: int) -> RequestInvalid:

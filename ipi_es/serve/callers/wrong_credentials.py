@@ -9,8 +9,8 @@ from ipi_es.times import SECONDS
 WITHIN = 15 * SECONDS["m"]
 """Seconds for which wrong credentials count."""
 
-MOST_COUNTED = 50_000
-"""Wrong credentials that are remembered, some 10 MB."""
+MOST_COUNTED = 200_000
+"""Wrong credentials that are remembered, some 40 MB. One from IPv6 counts in up to eight keys."""
 
 Key = tuple[bytes, str]
 """Whose credentials they are said to be: a digest of the user name, and the group of addresses."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 
 from ipi_es.errors import EndpointUnknown, IpiEsError
+from ipi_es.serve.failure_log import FailureLog
 from ipi_es.worker.pairs.pair_scorer import PairScorer
 
 TRY_AGAIN_AFTER = 1.0
@@ -30,6 +31,7 @@ class LiveScorer:
         self._loaded: tuple[Hashable, PairScorer] | None = None
         self._loading = threading.Lock()
         self._try_again = 0.0  # time.monotonic()
+        self._failures = FailureLog(log, f"job {job_id}: the newest snapshot is in use again")
 
     @property
     def scorer(self) -> PairScorer | None:
@@ -49,7 +51,7 @@ class LiveScorer:
                     self._loaded = which, load()
                 return self._loaded[1]
         if loaded[0] == which:
-            self._say(newer)
+            self._say(newer, time.monotonic())
         elif time.monotonic() >= self._try_again and self._loading.acquire(blocking=False):
             threading.Thread(target=self._take_up, args=(which, load), name="ipi-es-load", daemon=True).start()
         return loaded[1]
@@ -58,30 +60,35 @@ class LiveScorer:
         """Return the scorer in use though no newer one could be looked for; raises ``error`` if there is none."""
         if self._loaded is None:
             raise error
-        self._say(error)
+        self._say(error, time.monotonic())
         return self._loaded[1]
 
     def _take_up(self, which: Hashable, load: Callable[[], PairScorer]) -> None:
         try:
             scorer = load()
         except IpiEsError as error:
-            self._say(error)
-        except Exception as error:  # the thread's last frame
-            log.exception("job %s: a newer snapshot can't be loaded", self._job_id)
+            self._say(error, time.monotonic())
+        except Exception as error:  # noqa: BLE001  (the last frame of the thread; it is logged)
+            text = f"job {self._job_id}: a newer snapshot can't be loaded"
+            self._failures.failed(type(error).__name__, text, time.monotonic(), error)
             self.trouble = f"the newest snapshot can't be loaded: {type(error).__name__}"
         else:
             self._loaded = which, scorer
-            self._say(None)
+            self._say(None, time.monotonic())
             log.info("job %s: requests are answered with snapshot %s", self._job_id, scorer.id)
         finally:
             self._try_again = time.monotonic() + TRY_AGAIN_AFTER if self.trouble else 0.0
             self._loading.release()
 
-    def _say(self, error: IpiEsError | None) -> None:
-        text = "" if error is None else f"the newest snapshot is not in use: {error.message}"
-        if text and text != self.trouble:
-            log.warning("job %s: %s; requests are answered with the one before", self._job_id, text)
-        self.trouble = text
+    def _say(self, error: IpiEsError | None, now: float) -> None:
+        """Take an error as what is wrong with the newest snapshot, None: nothing. ``now`` is time.monotonic()."""
+        if error is None:
+            self.trouble = ""
+            self._failures.worked()
+            return
+        self.trouble = f"the newest snapshot is not in use: {error.message}"
+        text = f"job {self._job_id}: {self.trouble}; requests are answered with the one before"
+        self._failures.failed(type(error).__name__, text, now)
 
 
 def unknown(why: str) -> EndpointUnknown:

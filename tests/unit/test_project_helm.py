@@ -213,8 +213,12 @@ def test_an_object_is_what_kubernetes_takes(sample: str, kind: str, name: str, v
 
 @pytest.mark.parametrize(
     ("sample", "name", "manifest"),
-    [("plain", ("Deployment", "ipi-es"), "worker"), ("plain", ("Job", "ipi-es-setup"), "setup")],
-    ids=["worker", "setup"],
+    [
+        ("plain", ("Deployment", "ipi-es"), "worker"),
+        ("plain", ("Job", "ipi-es-setup"), "setup"),
+        ("all", ("Deployment", "ipi-es-explorer"), "explorer"),
+    ],
+    ids=["worker", "setup", "explorer"],
 )
 def test_a_pod_is_that_of_the_manifest(sample: str, name: tuple[str, str], manifest: str) -> None:
     ours, theirs = pod(RENDERED[sample][name]), pod(PLAIN[manifest])
@@ -228,6 +232,22 @@ def test_a_pod_is_that_of_the_manifest(sample: str, name: tuple[str, str], manif
     theirs.setdefault("terminationGracePeriodSeconds", ours.get("terminationGracePeriodSeconds"))
     ours.setdefault("terminationGracePeriodSeconds", None)
     assert ours == theirs
+
+
+def test_the_explorer_is_reached_as_by_the_manifests() -> None:
+    ours, theirs = RENDERED["all"]["Service", "ipi-es-explorer"], PLAIN["explorer-service"]
+    assert ours["spec"]["ports"] == theirs["spec"]["ports"]
+    labels = RENDERED["all"]["Deployment", "ipi-es-explorer"]["spec"]["template"]["metadata"]["labels"]
+    assert ours["spec"]["selector"].items() <= labels.items()
+    policy = RENDERED["all"]["NetworkPolicy", "ipi-es-explorer"]["spec"]
+    plain = PLAIN["explorer-network-policy"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+    assert (policy["policyTypes"], policy["ingress"]) == (plain["policyTypes"], plain["ingress"])
+
+
+def test_the_explorer_is_only_there_if_it_is_enabled() -> None:
+    assert ("Deployment", "ipi-es-explorer") not in RENDERED["plain"]
+    assert not values()["explorer"]["enabled"]
 
 
 def test_the_cron_job_is_that_of_the_manifest() -> None:
@@ -338,7 +358,7 @@ def test_no_object_is_in_a_pod_that_is_not_there(sample: str) -> None:
     """Every ConfigMap and Secret that a pod mounts is one of the chart, or one that values name."""
     chosen = values() | yaml.safe_load(SAMPLES[sample].read_text("utf-8"))
     secrets = {chosen["existingSecret"], chosen["jobsSecret"]}
-    secrets |= {(values()[part] | chosen[part]).get("existingSecret") for part in ("setup", "dashboards")}
+    secrets |= {(values()[part] | chosen[part]).get("existingSecret") for part in ("setup", "dashboards", "explorer")}
     maps = {name for kind, name in RENDERED[sample] if kind == "ConfigMap"}
     maps |= {each["configMap"]["name"] for each in chosen["extraVolumes"]}
     for (kind, _), body in RENDERED[sample].items():

@@ -1,12 +1,14 @@
-"""How long the explorer takes for a job with a million results and ten thousand entities.
+"""How long the explorer takes for a job with a million results, a million sign-ins and ten thousand entities.
 
-    python benchmarks/explorer.py [--results 1000000] [--entities 10000] [--rounds 20] [--url URL]
+    python benchmarks/explorer.py [--results 1000000] [--sign-ins 1000000] [--entities 10000] [--rounds 20] [--url URL]
 
 A year of hourly results is written to a cluster (a local OpenSearch without ``--url``), with incidents over the severe
-ones. Then `ipi-es serve` answers each page some times, over HTTP, each time for another range, entity, address or
-incident, so that nothing was asked before. Printed are the median and the 95th percentile of the server's time by page.
-The reference of the same run is one search that the pages can't do without: the hundred worst records of the job. The
-last line is JSON; the exit code is 1 if the first view of the job takes a second or more at the 95th percentile.
+ones, and sign-ins of the newest 120 days, which the pages of entities, addresses and incidents show by day. A quarter
+of them come from one address, that of an office, and a tenth are one account's, from everywhere. Then `ipi-es serve`
+answers each page some times, over HTTP, each time for another range, entity, address or incident, so that nothing was
+asked before. Printed are the median and the 95th percentile of the server's time by page. The reference of the same run
+is one search that the pages can't do without: the hundred worst records of the job. The last line is JSON; the exit
+code is 1 if a page takes a second or more at the 95th percentile.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from contextlib import ExitStack
 import numpy as np
 import orjson
 import urllib3
+from streams import MAPPINGS
 
 from ipi_es.cluster.connect import connect
 from ipi_es.cluster.connection import Connection
@@ -46,10 +49,14 @@ from ipi_es.setup import setup_plan
 
 NAME = "explorer-benchmark"
 HOUR, YEAR = 3_600, 365 * 24
+DAYS = 120
+"""Days with sign-ins: more than a page shows of the last ones."""
+OFFICE, BUSY = "10.200.0.1", "service"
+OFFICE_SHARE, BUSY_SHARE = 0.25, 0.1
 SEVERE = 0.003
 """Share of the records with a score that belongs to an incident."""
 LIMIT = 1.0
-"""Seconds of the first view at the 95th percentile."""
+"""Seconds of a page at the 95th percentile."""
 CHUNK = 10_000
 END = 1_780_272_000  # 2026-06-01T00:00:00Z
 
@@ -80,6 +87,27 @@ def made(job: Job, results: int, entities: int, rng: np.random.Generator) -> Ite
         yield Bucket(start=start, event_count=9_000, processing_time_ms=20, influencers=[whole]).document(
             context, stamp
         )
+
+
+def fill_sign_ins(cluster: Cluster, sign_ins: int, entities: int) -> None:
+    """Write the sign-ins to a new index."""
+    rng = np.random.default_rng(3)
+    cluster.delete_index(NAME)
+    cluster.create_index(NAME, {"settings": {"number_of_replicas": 0}, "mappings": MAPPINGS})
+    for begin in range(0, sign_ins, CHUNK):
+        size = min(CHUNK, sign_ins - begin)
+        times = rng.integers((END - DAYS * 86_400) * 1_000, END * 1_000, size).tolist()
+        who, where, kind = rng.integers(0, entities, size), rng.integers(0, 4, size), rng.random(size)
+        columns = zip(times, who.tolist(), where.tolist(), kind.tolist(), strict=True)
+        cluster.bulk(Put(NAME, str(begin + number), _sign_in(*each), None) for number, each in enumerate(columns))
+    cluster.refresh(NAME)
+
+
+def _sign_in(time: int, who: int, where: int, kind: float) -> dict[str, object]:
+    entity = BUSY if kind < BUSY_SHARE else f"person{who:05d}"
+    ip = OFFICE if kind > 1.0 - OFFICE_SHARE else f"10.{who >> 8}.{who & 255}.{where}"
+    event = {"category": "authentication", "outcome": "success"}
+    return {"@timestamp": time, "event": event, "user": {"name": entity}, "source": {"ip": ip}}
 
 
 def fill(cluster: Cluster, job: Job, results: int, entities: int) -> tuple[int, list[str]]:
@@ -116,6 +144,10 @@ def pages(incidents: list[str], entities: int, rng: np.random.Generator) -> dict
         end = END - int(rng.integers(0, 24)) * HOUR
         return f"{base}?start={(end - days * 86_400) * 1_000}&end={end * 1_000}"
 
+    def moved() -> str:
+        end = END - int(rng.integers(0, 24 * 20)) * HOUR
+        return f"start={(end - 30 * 86_400) * 1_000}&end={end * 1_000}"
+
     def address() -> str:
         found = name()
         return f"{base}/addresses/10.{found >> 8}.{found & 255}.1"
@@ -128,6 +160,8 @@ def pages(incidents: list[str], entities: int, rng: np.random.Generator) -> dict
         "incident": lambda: f"{base}/incidents/{incidents[int(rng.integers(len(incidents)))]}",
         "entity": lambda: f"{base}/entities/person{name():05d}",
         "address": address,
+        "busy entity": lambda: f"{base}/entities/{BUSY}?{moved()}",
+        "busy address": lambda: f"{base}/addresses/{OFFICE}?{moved()}",
         "network search": lambda: f"{of_range(30)}&search=10.{name() >> 8}.0.0/16",
         "network": lambda: f"{base}/networks/10.{name() >> 8}.{name() & 255}.0%2F24",
     }
@@ -147,11 +181,12 @@ def main(arguments: list[str]) -> int:
     """Print the table and the JSON line; return 1 if the target was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=int, default=1_000_000)
+    parser.add_argument("--sign-ins", type=int, default=1_000_000)
     parser.add_argument("--entities", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--url")
     options = parser.parse_args(arguments)
-    job = check_job({"job_id": NAME, "datafeed_config": {"indices": ["none"]}})
+    job = check_job({"job_id": NAME, "datafeed_config": {"indices": [NAME]}})
     http, rng = urllib3.PoolManager(retries=False), np.random.default_rng(2)
     with ExitStack() as stack:
         url = options.url or stack.enter_context(LocalNode.start(heap="1g")).url
@@ -160,6 +195,7 @@ def main(arguments: list[str]) -> int:
         setup_plan.apply(cluster, setup_plan.plan(cluster), force=True)
         begun = time.perf_counter()
         count, incidents = fill(cluster, job, options.results, options.entities)
+        fill_sign_ins(cluster, options.sign_ins, options.entities)
         print(f"{count:,} results, {len(incidents):,} incidents written in {time.perf_counter() - begun:.0f} s")
 
         def search() -> None:
@@ -184,12 +220,13 @@ def main(arguments: list[str]) -> int:
     result = {
         "benchmark": "explorer",
         "results": count,
+        "sign_ins": options.sign_ins,
         "first_view_p95_s": round(found["first view"], 3),
         "first_view_ratio": round(found["first view"] / reference, 1),
         "p95_ms": {name: round(each * 1_000) for name, each in found.items()},
     }
     print(orjson.dumps(result).decode())
-    return int(found["first view"] >= LIMIT)
+    return int(max(found.values()) >= LIMIT)
 
 
 if __name__ == "__main__":

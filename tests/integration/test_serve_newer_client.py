@@ -12,6 +12,7 @@ from typing import Any
 
 import console_results
 import pytest
+from elasticsearch import Elasticsearch
 from serve_parts import JOB, context_of, fill, services_of
 from servers.pool import Server as RealServer
 from service_parts import a_job
@@ -80,18 +81,23 @@ def test_the_client_9_reads_all_results(url: str, packages: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_the_client_9_reads_what_the_index_of_a_real_cluster_has(
+def test_the_client_9_reads_of_a_real_cluster_what_the_client_8_does(
     server: RealServer, cluster: Cluster, context: ResultContext, packages: Path
 ) -> None:
+    """The answers to the client 8 are held to the index in test_serve_clients."""
     console_results.fill(cluster, context, 30)
     job = a_job(context.job_id, analysis_config={"bucket_span": "1h"}, results_index_name=context.job_id)
     settings = Settings(serve={"listen": "127.0.0.1:0", "product_header": True})
     now = console_results.START + 30 * console_results.HOUR
     with Server(settings, [job], Connection(hosts=(server.url,)), lambda: now) as served:
         said = requests_of(packages, served.listener.url, context.job_id)
+        with Elasticsearch(served.listener.url, max_retries=0) as client:
+            expected = {call: dict(getattr(client.ml, call)(job_id=context.job_id)) for call in said["answers"]}
     assert said["version"].startswith("9.")
+    assert said["answers"] == expected
     assert said["same"], "what the asynchronous client got"
     for call, kind in (("get_records", "record"), ("get_influencers", "influencer"), ("get_buckets", "bucket")):
         filters = [{"term": {"job_id": context.job_id}}, {"term": {"result_type": kind}}]
         stored = cluster.count(ALIAS, {"bool": {"filter": filters}})
         assert said["answers"][call]["count"] == stored > 0
+    assert said["answers"]["get_overall_buckets"]["count"] > 0

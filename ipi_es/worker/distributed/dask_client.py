@@ -23,6 +23,10 @@ CONNECT_SECONDS = 30
 MAX_DELTA = "2GiB"
 """A day's delta is given to the scheduler as it is: Dask warns of 10 MB, which a large job exceeds every day."""
 
+_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+"""Local processes show nothing by HTTP: Dask serves pages on their tasks to every user of the machine, on a free port
+too where no dashboard was asked for."""
+
 _NO_ANSWER = "see that `dask scheduler` runs there, and that it has the same version of Dask"
 _NO_WORKERS = "start some: dask worker {address} --nthreads 1 --nworkers auto, where ipi-es[dask] is installed"
 
@@ -75,16 +79,19 @@ def as_dask_errors() -> Iterator[None]:
 
 @contextmanager
 def _local(workers: int) -> Iterator[Client]:
+    import dask
     from distributed import Client, LocalCluster
 
     # TLS with a certificate of its own: otherwise any user of this machine could have the processes run their code
     with (
+        dask.config.set(_NO_PAGES),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             host="tls://127.0.0.1",
             security=True,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,

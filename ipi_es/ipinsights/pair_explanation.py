@@ -31,6 +31,9 @@ SHARED_FROM = 7
 """Accounts from which on an address or a network is shared by a group: more than the three that an attacker is assumed
 to control and three others that a spraying gets into (docs/adversary.md)."""
 
+_BLOCK_PAIRS = 1 << 14
+"""Pairs that are looked up at a time: some 10 MB."""
+
 _REMEMBERED_PAIRS = 10_000
 """Cached explanations, about 20 MB."""
 
@@ -161,9 +164,11 @@ def unlearned(
     ``slot``: or of its network at a slot of :mod:`ipi_es.ipinsights.prefixes`. Being a sketch, history has a few pairs
     that were never added; of an entity without events it has none.
     """
-    keys = prefix_keys(addresses)[:, : slot + 1]
-    counts = history.pairs.read_count(history.pairs.cells(joined(hashes[:, None], keys))).min(axis=1, initial=np.inf)
-    never: NDArray[np.bool_] = (counts == 0) | (history.profiles.events_of(hashes) == 0)
+    never: NDArray[np.bool_] = history.profiles.events_of(hashes) == 0
+    for begin in range(0, len(hashes), _BLOCK_PAIRS):
+        part = slice(begin, begin + _BLOCK_PAIRS)
+        cells = history.pairs.cells(joined(hashes[part, None], prefix_keys(addresses[part])[:, : slot + 1]))
+        never[part] |= history.pairs.read_count(cells).min(axis=1, initial=np.inf) == 0
     return never
 
 

@@ -158,6 +158,17 @@ def test_nothing_is_learned_of_an_entity_without_events_whatever_the_sketch_hold
     assert unlearned(history, stranger, address).all()
 
 
+def test_of_many_pairs_as_of_few_it_is_known_whether_they_were_learned() -> None:
+    history, rng = a_history(EVENTS), np.random.default_rng(2)
+    hashes = entity_hashes([EVENTS.entities[i] for i in rng.choice(EVENTS.entity, 40_000)])
+    addresses = EVENTS.addresses[rng.choice(EVENTS.ip, 40_000)]
+    few = [unlearned(history, hashes[i : i + 900], addresses[i : i + 900]) for i in range(0, 40_000, 900)]
+    found = unlearned(history, hashes, addresses)
+    assert 0 < np.count_nonzero(found) < len(found)
+    np.testing.assert_array_equal(found, np.concatenate(few))
+    assert unlearned(history, hashes[:0], addresses[:0]).shape == (0,)
+
+
 def test_many_pairs_are_explained_as_one_by_one(scorer: Scorer) -> None:
     rng = np.random.default_rng(1)
     rows = rng.integers(0, len(EVENTS), 50)

@@ -27,7 +27,9 @@ def results_page(visit: Visit) -> Response:
     time, search, number = visit.range(newest, DEFAULT), search_of(visit), visit.page(PAGE)
     severity = visit.parameters.get("severity", "") or "warning"
     shown = [each for each in visit.request.query_params.getlist("with") if each]
-    wrong = [each for each in shown if each not in LEFT_OUT] + ([severity] if severity not in LEVELS else [])
+    if severity not in LEVELS:
+        raise UsageError(f"“{severity}” is no severity of results", hint=f"say one of {', '.join(LEVELS)}")
+    wrong = [each for each in shown if each not in LEFT_OUT]
     if wrong:
         raise UsageError(f"“{wrong[0]}” chooses no results", hint=f"say some of {', '.join(LEFT_OUT)}")
     where = RecordFilter(

@@ -12,11 +12,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 DEV = "requirements-dev.lock"
+SCORER = ("--extra", "notify", "--extra", "aws", "--extra", "pseudonyms", "--extra", "dask")
 LOCKS = {
     DEV: ("--extra", "dev", "--group", "build"),
     "requirements-demo.lock": ("--extra", "demo", "--group", "build"),
-    "requirements.lock": ("--extra", "train", "--extra", "notify", "--extra", "aws", "--extra", "pseudonyms"),
-    "requirements-scorer.lock": ("--extra", "notify", "--extra", "aws", "--extra", "pseudonyms"),
+    "requirements.lock": (
+        "--extra",
+        "train",
+        "--extra",
+        "notify",
+        "--extra",
+        "aws",
+        "--extra",
+        "pseudonyms",
+        "--extra",
+        "dask",
+    ),
+    "requirements-scorer.lock": ("--extra", "notify", "--extra", "aws", "--extra", "pseudonyms", "--extra", "dask"),
 }
 """Lock → what is in it besides the dependencies. The last two are those of the images."""
 CLIENTS = "requirements-clients.lock"

@@ -10,8 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+import dask
 import pytest
 import yaml
+from distributed.cli import dask_scheduler, dask_worker
 from kubernetes_validate import ValidationError, latest_version, validate
 
 from ipi_es.cli.main import COMMANDS, cli
@@ -28,7 +30,10 @@ SECRET_DIR = "/run/secrets/ipi-es"
 OBJECTS: dict[str, dict[str, Any]] = {
     path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.yaml"))
 }
-WORKLOADS = ("setup", "worker", "cronjob", "explorer")
+OF_DASK = {"dask-scheduler": dask_scheduler.main, "dask-worker": dask_worker.main}
+"""Pods that run a command of Dask."""
+DISTRIBUTED = (*OF_DASK, "dask-backfill")
+WORKLOADS = ("setup", "worker", "cronjob", "explorer", *DISTRIBUTED)
 OPERATOR = "pod-monitor"
 """Of a kind that Kubernetes itself doesn't have."""
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -61,7 +66,8 @@ def walk(value: Any) -> Iterator[str]:
 
 def test_all_manifests_are_known_here() -> None:
     explorer = {"explorer", "explorer-service", "explorer-network-policy"}
-    assert set(OBJECTS) == {"config", "cronjob", "network-policy", OPERATOR, "setup", "worker", *explorer}
+    dask = {"dask-service", "dask-network-policy", *DISTRIBUTED}
+    assert set(OBJECTS) == {"config", "cronjob", "network-policy", OPERATOR, "setup", "worker", *explorer, *dask}
 
 
 @pytest.mark.parametrize("version", [OLDEST, latest_version()])
@@ -108,13 +114,55 @@ def test_user_is_that_of_the_image() -> None:
     assert re.search(r"^USER 10001:10001$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", WORKLOADS)
+@pytest.mark.parametrize("name", sorted(set(WORKLOADS) - set(OF_DASK)))
 def test_command_exists_with_its_options(name: str) -> None:
     command, *rest = container(name)["args"]
     assert command in COMMANDS
     found = cli.get_command(click.Context(cli), command)
     assert found is not None
     found.make_context(command, [str(each) for each in rest], resilient_parsing=False)
+
+
+@pytest.mark.parametrize("name", OF_DASK)
+def test_command_of_dask_exists_with_its_options(name: str, tmp_path: Path) -> None:
+    only = container(name)
+    assert only["command"] == ["dask", name.removeprefix("dask-")]
+    (tmp_path / "file").touch()
+    args = [re.sub(r"/run/secrets/\S+", str(tmp_path / "file"), each) for each in only["args"]]
+    found = OF_DASK[name].make_context(name, args).params
+    assert (found["protocol"], found["dashboard"]) == ("tls", False)
+    assert {found[f"tls_{part}"] for part in ("ca_file", "cert", "key")} == {str(tmp_path / "file")}
+
+
+def test_a_distributed_backfill_finds_its_scheduler_and_nothing_else_reaches_it() -> None:
+    port, service = container("dask-scheduler")["ports"][0], OBJECTS["dask-service"]
+    address = f"tls://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}"
+    assert service["spec"]["ports"][0]["targetPort"] == port["name"]
+    assert f"--port={port['containerPort']}" in container("dask-scheduler")["args"]
+    assert address == container("dask-worker")["args"][0] == container("dask-backfill")["args"][-1]
+    labels = {name: OBJECTS[name]["spec"]["template"]["metadata"]["labels"] for name in WORKLOADS if name != "cronjob"}
+    assert service["spec"]["selector"].items() <= labels["dask-scheduler"].items()
+    policy = OBJECTS["dask-network-policy"]["spec"]
+    chosen = policy["podSelector"]["matchLabels"]
+    assert {name for name, found in labels.items() if chosen.items() <= found.items()} == set(DISTRIBUTED)
+    peers = [{"podSelector": {"matchLabels": chosen}}]
+    assert (policy["ingress"], policy["egress"]) == ([{"from": peers}], [{"to": peers}])
+
+
+def test_dask_is_asked_for_its_health_alone() -> None:
+    only = container("dask-scheduler")
+    (routes,) = only["env"]
+    assert (routes["name"], routes["value"]) == (
+        "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES", '["distributed.http.health"]',
+    )  # fmt: skip
+    assert {only[name]["httpGet"]["path"] for name in ("readinessProbe", "livenessProbe")} == {"/health"}
+    assert container("dask-worker")["env"] == [{"name": "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES", "value": "[]"}]
+
+
+def test_the_backfill_reads_dasks_certificates_where_dask_looks_for_them() -> None:
+    names = {each["name"] for each in container("dask-backfill")["env"]}
+    paths = [name.removeprefix("DASK_").lower().replace("__", ".").replace("_", "-") for name in names]
+    assert all(dask.config.get(path, "there is none") is None for path in paths), paths
 
 
 def test_probes_ask_what_the_worker_serves() -> None:
@@ -254,13 +302,16 @@ def test_setup_and_the_explorer_have_secrets_of_their_own() -> None:
     }
     assert names == {
         "setup": "ipi-es-setup", "worker": "ipi-es", "cronjob": "ipi-es", "explorer": "ipi-es-explorer",
+        "dask-scheduler": "ipi-es-dask", "dask-worker": "ipi-es", "dask-backfill": "ipi-es",
     }  # fmt: skip
 
 
 def test_no_manifest_holds_a_secret() -> None:
     for name, body in OBJECTS.items():
         assert body["kind"] != "Secret"
-        assert "env" not in set(walk(body)), f"{name}: secrets come as files"
+        variables = container(name).get("env", []) if name in WORKLOADS else []
+        assert all(each["name"].startswith("DASK_DISTRIBUTED__") for each in variables), f"{name}: secrets are files"
+        assert name in DISTRIBUTED or "env" not in set(walk(body))
 
 
 def test_settings_and_job_of_the_config_map_are_valid(tmp_path: Path) -> None:
@@ -289,7 +340,8 @@ def test_settings_and_job_of_the_config_map_are_valid(tmp_path: Path) -> None:
 
 
 def test_the_workloads_mount_the_same_configuration() -> None:
-    mounts = [[each for each in pod(name)["volumes"] if each["name"] == "config"] for name in WORKLOADS]
+    configured = set(WORKLOADS) - {"dask-scheduler"}  # it reads nothing of ours
+    mounts = [[each for each in pod(name)["volumes"] if each["name"] == "config"] for name in configured]
     assert all(each == mounts[0] for each in mounts)
     assert {container(name)["image"] for name in WORKLOADS} == {"ipi-es:local"}
 

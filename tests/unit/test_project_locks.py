@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = {
-    "requirements.lock": ["train", "notify", "aws", "pseudonyms"],
-    "requirements-scorer.lock": ["notify", "aws", "pseudonyms"],
+    "requirements.lock": ["train", "notify", "aws", "pseudonyms", "dask"],
+    "requirements-scorer.lock": ["notify", "aws", "pseudonyms", "dask"],
     "requirements-demo.lock": ["demo"],
     "requirements-dev.lock": ["dev"],
 }

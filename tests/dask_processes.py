@@ -41,6 +41,20 @@ class Scheduler:
     process: subprocess.Popen[bytes]
     workers: list[subprocess.Popen[bytes]]
 
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.address.rpartition(":")[2])
+
+
+@contextmanager
+def dask_worker(
+    directory: Path, address: str, number: int, path: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run one more worker of the scheduler at ``address``; ``path`` is a folder of modules that it imports first."""
+    with ExitStack() as stack:
+        yield _worker(stack, directory, address, number, path)
+
 
 @contextmanager
 def dask_scheduler(directory: Path, workers: int) -> Iterator[Scheduler]:
@@ -49,26 +63,28 @@ def dask_scheduler(directory: Path, workers: int) -> Iterator[Scheduler]:
         log = directory / "scheduler.log"
         scheduler = _started(stack, directory, log, "dask_scheduler", "--host", "127.0.0.1", "--port", "0")
         address = _said(log, re.compile(r"Scheduler at:\s+(tcp://\S+)"), scheduler)
-        running = [
-            _started(
-                stack,
-                directory,
-                directory / f"worker-{number}.log",
-                "dask_worker",
-                address,
-                *("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--death-timeout", "20"),
-            )
-            for number in range(workers)
-        ]
+        running = [_worker(stack, directory, address, number) for number in range(workers)]
         yield Scheduler(address, scheduler, running)
 
 
-def _started(stack: ExitStack, directory: Path, log: Path, module: str, *args: str) -> subprocess.Popen[bytes]:
+def _worker(
+    stack: ExitStack, directory: Path, address: str, number: int, path: Path | None = None
+) -> subprocess.Popen[bytes]:
+    options = ("--nthreads", "1", "--no-nanny", "--host", "127.0.0.1", "--death-timeout", "20")
+    log = directory / f"worker-{number}.log"
+    return _started(stack, directory, log, "dask_worker", address, *options, path=path)
+
+
+def _started(
+    stack: ExitStack, directory: Path, log: Path, module: str, *args: str, path: Path | None = None
+) -> subprocess.Popen[bytes]:
     output = stack.enter_context(log.open("wb"))
+    paths = [str(path)] if path is not None else []
+    first = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
     process = subprocess.Popen(
         [sys.executable, "-m", f"distributed.cli.{module}", *args, "--no-dashboard"],
         cwd=directory,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": first},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=output,

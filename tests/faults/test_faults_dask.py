@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import worker_company as company
 from backfill_process import Bench, eventually, same
-from dask_processes import dask_scheduler, spawned_by
+from dask_processes import dask_scheduler, dask_worker, spawned_by
 from servers.pool import Server
+from tcp_relay import TcpRelay
 
 pytestmark = pytest.mark.faults
 
@@ -79,6 +80,48 @@ def test_a_worker_of_a_scheduler_is_killed(fresh: Bench, expected: dict[str, obj
         assert run.wait_for("bucket 2"), run.said
         dask.workers[0].kill()
         assert run.ended() == 0, run.said
+    same(fresh.everything(), expected)
+
+
+def test_the_network_between_a_scheduler_and_a_worker_is_cut(fresh: Bench, expected: dict[str, object]) -> None:
+    with (
+        dask_scheduler(fresh.directory, workers=1) as dask,
+        TcpRelay(dask.port) as relay,
+        dask_worker(fresh.directory, f"tcp://127.0.0.1:{relay.port}", 1),
+    ):
+        eventually(lambda: relay.connections > 0)
+        run = fresh.start(*fresh.backfill("--scheduler", dask.address))
+        assert run.wait_for("bucket 2"), run.said
+        relay.cut()
+        assert run.ended() == 0, run.said
+    same(fresh.everything(), expected)
+
+
+def test_the_network_between_the_command_and_a_scheduler_is_cut(fresh: Bench, expected: dict[str, object]) -> None:
+    with dask_scheduler(fresh.directory, workers=1) as dask, TcpRelay(dask.port) as relay:
+        run = fresh.start(*fresh.backfill("--scheduler", f"tcp://127.0.0.1:{relay.port}"))
+        assert run.wait_for("bucket 2"), run.said
+        relay.cut()
+        assert run.ended() == 1, run.said
+        assert "What was finished is kept" in run.said
+        assert "Traceback" not in run.said
+        code, said = fresh.run(*fresh.backfill("--scheduler", dask.address))
+        assert code == 0, said
+    same(fresh.everything(), expected)
+
+
+def test_a_worker_of_another_version_is_refused_and_nothing_is_lost(
+    fresh: Bench, expected: dict[str, object], tmp_path: Path
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import ipi_es\nipi_es.__version__ = '0.0.1'\n")
+    with dask_scheduler(fresh.directory, workers=0) as dask:
+        with dask_worker(fresh.directory, dask.address, 0, tmp_path):
+            code, said = fresh.run(*fresh.backfill("--scheduler", dask.address))
+        assert code == 1, said
+        assert "a Dask worker differs from the command: it has ipi-es 0.0.1 instead of" in said
+        assert "Traceback" not in said
+    code, said = fresh.run(*fresh.backfill())
+    assert code == 0, said
     same(fresh.everything(), expected)
 
 
